@@ -1,0 +1,1 @@
+"""Actions as Temporal activities: one class per service, one method per action. Thin."""

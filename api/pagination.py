@@ -1,0 +1,68 @@
+"""Lists: `{"items", "next_cursor"}`. A cursor is the sort key of the last item, so pages never shift or repeat."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeVar
+
+from fastapi import Depends, Query
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic_core import from_json, to_json
+
+from models.errors import InvalidInputError, Problem
+
+T = TypeVar("T")
+KeyT = TypeVar("KeyT")
+
+
+class Page(BaseModel, Generic[T]):
+    """Some items of a list, and where the next ones begin."""
+
+    items: tuple[T, ...]
+    next_cursor: str | None = Field(examples=["ImFkYSI"])
+    """For `?cursor=`; null on the last page."""
+
+
+@dataclass(frozen=True)
+class PageRequest:
+    """Which items of a list are wanted."""
+
+    limit: int
+    cursor: str | None
+
+    @property
+    def rows(self) -> int:
+        """Rows to read: one more than the page shows, which tells whether there is another page."""
+        return self.limit + 1
+
+    def after(self, key: TypeAdapter[KeyT]) -> KeyT | None:
+        """The sort key behind which the page begins; None on the first. Raises InvalidInputError for nonsense."""
+        if self.cursor is None:
+            return None
+        try:
+            padded = self.cursor.encode("ascii") + b"=" * (-len(self.cursor) % 4)
+            return key.validate_python(from_json(urlsafe_b64decode(padded)), strict=False)
+        except (ValidationError, ValueError) as error:
+            message = "This is no cursor of this list. Use the next_cursor of its last page, or none."
+            problem = Problem(pointer="/query/cursor", code="bad-cursor", message=message)
+            raise InvalidInputError(message, problems=[problem]) from error
+
+    def page(self, rows: Sequence[T], key: Callable[[T], Any]) -> Page[T]:
+        """The page of up to `limit` items out of the `rows` that were read; `key` gives an item's sort key."""
+        shown = rows[: self.limit]
+        more = len(rows) > self.limit
+        return Page(items=tuple(shown), next_cursor=_cursor(key(shown[-1])) if more else None)
+
+
+def _cursor(key: Any) -> str:
+    return urlsafe_b64encode(to_json(key)).rstrip(b"=").decode()
+
+
+async def _page_request(
+    limit: Annotated[int, Query(ge=1, le=200, description="Items per page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=1000, description="next_cursor of the page before.")] = None,
+) -> PageRequest:
+    return PageRequest(limit, cursor)
+
+
+PageDep = Annotated[PageRequest, Depends(_page_request)]

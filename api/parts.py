@@ -1,0 +1,31 @@
+"""The parts the facade is built from, made once and shared by all requests."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+
+from api.compiled import CompiledDefinitions
+from api.idempotency import AnswerSeal
+from api.metrics import HttpMetrics
+from models.persistence.values import BlobStore
+from models.settings import Settings
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What routes work with."""
+
+    settings: Settings
+    database: AsyncEngine
+    temporal: Client
+    blobs: BlobStore
+    seal: AnswerSeal
+    metrics: HttpMetrics
+    compiled: CompiledDefinitions = field(default_factory=CompiledDefinitions)
+
+    @cached_property
+    def lookups(self) -> AsyncEngine:
+        """The database for single statements that read: without a transaction's two round trips."""
+        return self.database.execution_options(isolation_level="AUTOCOMMIT")

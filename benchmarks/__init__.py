@@ -1,0 +1,1 @@
+"""Every performance claim as a program that prints ratios."""

@@ -1,0 +1,92 @@
+"""Throw-away servers and processes for benchmarks; everything ends with the benchmark."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import psutil
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+
+from cli.stack.ports import free_port
+from cli.stack.temporal_setup import prepare_namespace
+from cli.stack.throwaway import stop_throwaways, throwaway_postgres, throwaway_temporal
+from models.persistence.database import create_database
+from models.persistence.migrate import migrate
+from models.persistence.values import BlobStore
+from workflows.client import connect
+
+SECRET = "benchmark-secret-of-no-value-at-all"  # noqa: S105 - the servers are gone in a minute
+
+
+@dataclass(frozen=True)
+class Process:
+    """A child process and what it has used."""
+
+    child: psutil.Process
+
+    def cpu_seconds(self) -> float:
+        """Processor time so far, user and system."""
+        times = self.child.cpu_times()
+        return times.user + times.system
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Servers of one benchmark."""
+
+    environment: Mapping[str, str]
+    database: AsyncEngine
+    client: Client
+    children: ExitStack
+
+    def start(self, *command: str, **environment: str) -> Process:
+        """Start `python -m …` with the addresses of this stack."""
+        child = subprocess.Popen(  # noqa: S603 - our own modules
+            [sys.executable, "-m", *command], env={**self.environment, **environment}, stdin=subprocess.DEVNULL
+        )
+        self.children.callback(child.wait)
+        self.children.callback(child.terminate)
+        return Process(psutil.Process(child.pid))
+
+    async def start_api(self) -> str:
+        """Start the API; its base address once it is ready."""
+        port = free_port()
+        self.start("api", TOOLOO_PORT=str(port))
+        base = f"http://127.0.0.1:{port}"
+        async with httpx2.AsyncClient() as http:
+            deadline = time.monotonic() + 30
+            while time.monotonic() < deadline:
+                try:
+                    if (await http.get(f"{base}/api/v1/health/ready")).is_success:
+                        return base
+                except httpx2.TransportError:
+                    pass
+        raise TimeoutError("the API did not get ready in 30 s")
+
+
+@asynccontextmanager
+async def benchmark_stack() -> AsyncGenerator[Stack]:
+    """PostgreSQL and Temporal with the settings of `./tooloo up`."""
+    directory = Path(tempfile.mkdtemp(prefix="tooloo-bench-"))
+    try:
+        url = throwaway_postgres(directory, os.getpid())
+        os.environ["TEMPORAL_ADDRESS"] = throwaway_temporal(directory, os.getpid())
+        os.environ.pop("TEMPORAL_NAMESPACE", None)
+        database = create_database(url)
+        await migrate(database)
+        client = await connect(BlobStore(database))
+        await prepare_namespace(client)
+        environment = {**os.environ, "DATABASE_URL": url, "TOOLOO_SECRET": SECRET, "TOOLOO_HOME": str(directory)}
+        with ExitStack() as children:
+            yield Stack(environment, database, client, children)
+        await database.dispose()
+    finally:
+        stop_throwaways(directory)

@@ -1,0 +1,1 @@
+"""The local stack: starting, watching and stopping every process TooLoo consists of."""

@@ -1,0 +1,1 @@
+"""What crosses a boundary: contracts, errors, settings, tables. Imports nothing of TooLoo."""

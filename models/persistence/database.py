@@ -1,0 +1,54 @@
+"""The one way to reach PostgreSQL."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import structlog
+from pydantic_core import from_json, to_json
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+_log = structlog.get_logger(__name__)
+
+AWAY_PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)
+"""Seconds between tries while the database is away; the last one repeats."""
+
+ResultT = TypeVar("ResultT")
+
+
+def create_database(url: str, *, pool_size: int = 10) -> AsyncEngine:
+    """Engine for `postgresql://…`; connections open on first use. Statements use SQLAlchemy Core."""
+    return create_async_engine(
+        make_url(url).set(drivername="postgresql+asyncpg"),
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=30,
+        hide_parameters=True,  # what people wrote does not belong in logs
+        json_serializer=lambda value: to_json(value).decode(),
+        json_deserializer=from_json,
+    )
+
+
+def is_connection_failure(error: BaseException) -> bool:
+    """Whether the database was away, starting or going down, so that the same statement may work a moment later."""
+    if isinstance(error, DBAPIError):
+        if error.connection_invalidated or isinstance(error, (InterfaceError, OperationalError)):
+            return True
+        return str(getattr(error.orig, "sqlstate", "") or "")[:2] in {"08", "57"}
+    return isinstance(error, (ConnectionError, TimeoutError, OSError))
+
+
+async def when_database_is_back(operation: Callable[[], Awaitable[ResultT]]) -> ResultT:
+    """Do something repeatable, again and again while the database is away. Whoever calls it sets the time limit."""
+    attempt = 0
+    while True:
+        try:
+            return await operation()
+        except Exception as error:
+            if not is_connection_failure(error):
+                raise
+            _log.warning("the database is away", attempt=attempt + 1, error=type(error).__name__)
+            await asyncio.sleep(AWAY_PAUSES[min(attempt, len(AWAY_PAUSES) - 1)])
+            attempt += 1

@@ -1,0 +1,202 @@
+"""All tables. Rows with personal data carry `owner_id`; every query on them names the owner."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _now(name: str) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
+
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("role", String, nullable=False),
+    Column("timezone", String),
+    Column("locale", String),
+    Column("listed", Boolean, nullable=False, server_default=text("true")),
+    _now("created_at"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", UUID(as_uuid=False), primary_key=True, server_default=func.uuidv7()),
+    Column("owner_id", ForeignKey("users.id"), nullable=False, index=True),
+    Column("role", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("prefix", String, nullable=False),
+    Column("hash", LargeBinary, nullable=False, unique=True),
+    _now("created_at"),
+    Column("expires_at", DateTime(timezone=True)),
+    Column("revoked_at", DateTime(timezone=True)),
+)
+
+definitions = Table(
+    "definitions",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("owner_id", ForeignKey("users.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("deleted_at", DateTime(timezone=True)),
+    _now("created_at"),
+    _now("updated_at"),
+)
+
+definition_versions = Table(
+    "definition_versions",
+    metadata,
+    Column("definition_id", ForeignKey("definitions.id"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("hash", String, nullable=False),
+    Column("source", JSONB, nullable=False),
+    Column("owner_id", ForeignKey("users.id"), nullable=False),
+    _now("created_at"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", String, primary_key=True),
+    Column("definition_id", String, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("owner_id", ForeignKey("users.id"), nullable=False),
+    Column("role", String, nullable=False),
+    Column("trigger", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("input", JSONB(none_as_null=False), nullable=False),
+    Column("labels", JSONB, nullable=False),
+    Column("output", JSONB(none_as_null=True)),
+    Column("error", JSONB(none_as_null=True)),
+    _now("started_at"),
+    Column("ended_at", DateTime(timezone=True)),
+    Index("ix_runs_definition_id_started_at", "definition_id", "started_at", "run_id"),
+    Index("ix_runs_owner_id_started_at", "owner_id", "started_at", "run_id"),
+    Index("ix_runs_open", "started_at", postgresql_where=text("ended_at IS NULL")),
+)
+
+run_steps = Table(
+    "run_steps",
+    metadata,
+    Column("run_id", String, primary_key=True),
+    Column("step_id", String, primary_key=True),
+    Column("owner_id", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("reason", String),
+    Column("attempts", Integer, nullable=False),
+    Column("started_at", DateTime(timezone=True)),
+    Column("ended_at", DateTime(timezone=True)),
+    Column("error", JSONB(none_as_null=True)),
+    Column("output", JSONB(none_as_null=True)),
+    Column("output_ref", String),
+    Column("output_bytes", Integer),
+)
+
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+    _now("created_at"),
+)
+
+outbox_subjects = Table(
+    "outbox_subjects",
+    metadata,
+    Column("subject", String, primary_key=True),
+    Column("last_sequence", BigInteger, nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", UUID(as_uuid=False), primary_key=True, server_default=func.uuidv7()),
+    Column("subject", String, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("type", String, nullable=False),
+    Column("source", String, nullable=False),
+    Column("time", DateTime(timezone=True), nullable=False),
+    Column("data", JSONB, nullable=False),
+    UniqueConstraint("subject", "sequence"),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("owner_id", String, primary_key=True),
+    Column("route", String, primary_key=True),
+    Column("key_hash", LargeBinary, primary_key=True),
+    Column("body_hash", LargeBinary, nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+    _now("created_at"),
+    Index("ix_idempotency_keys_created_at", "created_at"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _now("at"),
+    Column("actor_id", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("target", String, nullable=False),
+    Column("detail", JSONB, nullable=False),
+)
+
+flow_counters = Table(
+    "flow_counters",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+flow_counts = Table(
+    "flow_counts",
+    metadata,
+    Column("run_id", String, primary_key=True),
+    Column("step_id", String, primary_key=True),
+    Column("key", String, nullable=False),
+    Column("value", BigInteger, nullable=False),
+)
+
+reports = Table(
+    "reports",
+    metadata,
+    Column("id", UUID(as_uuid=False), primary_key=True, server_default=func.uuidv7()),
+    Column("owner_id", ForeignKey("users.id"), nullable=False, index=True),
+    Column("run_id", String, nullable=False),
+    Column("step_id", String, nullable=False),
+    Column("title", String, nullable=False),
+    Column("headline", String, nullable=False),
+    Column("markdown", String, nullable=False),
+    Column("html", String, nullable=False),
+    Column("data", JSONB, nullable=False),
+    _now("created_at"),
+    UniqueConstraint("run_id", "step_id"),
+)

@@ -1,0 +1,28 @@
+"""What a plan looks like from outside: the answer to `POST /workflow/validate` (CONTRACT 3)."""
+
+from pydantic import Field
+
+from models.contract import Contract
+
+
+class Budget(Contract):
+    """Upper bounds of what one run costs in Temporal, all its parts (continue-as-new) together.
+
+    Bounds hold while no worker is lost, no workflow task is tried again and the database answers within seconds.
+    """
+
+    steps: int
+    history_events: int
+    history_bytes: int
+
+
+class PlanOutline(Contract):
+    """A plan by the ids of its steps."""
+
+    order: tuple[str, ...] = Field(examples=[("load", "analyze", "report")])
+    """Parents first, as written where the graph leaves a choice."""
+    parallel_groups: tuple[tuple[str, ...], ...]
+    """Steps by the length of the longest way to them: each group could run at once."""
+    critical_path: tuple[str, ...]
+    """The longest chain of steps, the first one as written."""
+    budget: Budget

@@ -1,0 +1,114 @@
+"""Loading a repository: from where it is named to a commit that the store serves."""
+
+import errno
+from pathlib import Path
+
+from models.context import LoadedRepo, LoadRepo
+from models.errors import InvalidInputError, TooLooError, UnavailableError
+from models.settings import Settings
+from services.context.addresses import AddressRules
+from services.context.fetching import Fetch
+from services.context.local import Roots, take_over
+from services.context.sources import LocalSource, RemoteSource, Source, source_again, source_of
+from services.context.store import RepositoryStore, StoredRepository
+from services.context.supervision import Limits, Supervision
+
+_COUNT_EVERY = 1_000
+
+
+class Loader:
+    """Loads repositories into the store. Everything it does blocks: call it from a thread."""
+
+    def __init__(
+        self, store: Path, roots: tuple[Path, ...], rules: AddressRules, forge_url: str, limits: Limits
+    ) -> None:
+        self._store = RepositoryStore(store)
+        self._roots = Roots(roots)
+        self._rules = rules
+        self._forge_url = forge_url
+        self._limits = limits
+
+    @classmethod
+    def of(cls, settings: Settings, limits: Limits) -> "Loader":
+        """The loader an operator configured; ValueError names a setting it cannot read."""
+        rules = AddressRules(settings.allow_addresses)
+        return cls(settings.store_path, settings.repo_roots, rules, settings.forge_url, limits)
+
+    def load(self, wanted: LoadRepo, supervision: Supervision) -> LoadedRepo:
+        """Load what a request names. Doing it again fetches the difference."""
+        return self._load(source_of(wanted, self._forge_url), wanted.ref, supervision)
+
+    def opened(self, repo: LoadedRepo, supervision: Supervision) -> StoredRepository:
+        """The stored repository of a loaded commit; loaded again where this machine's store misses it.
+
+        What is asked for comes from outside: its id is held against its source, which is vetted as in a first load.
+        """
+        source = source_again(repo.source)
+        if source.id != repo.id:
+            raise InvalidInputError("the repository's id and source do not belong together")
+        if isinstance(source, LocalSource):
+            self._roots.open(source.path)
+        stored = self._store.find(repo.id)
+        if stored is None or not stored.holds(repo.commit):
+            self._load(source, repo.commit, supervision)
+            stored = self._store.find(repo.id)
+        if stored is None or not stored.holds(repo.commit):
+            raise UnavailableError("the commit was removed from the store while it was loaded")
+        return stored
+
+    def _load(self, source: Source, ref: str | None, supervision: Supervision) -> LoadedRepo:
+        try:
+            if isinstance(source, RemoteSource):
+                return self._load_remote(source, ref, supervision)
+            return self._load_local(source, ref, supervision)
+        except TooLooError:
+            raise
+        except OSError as error:
+            reason = errno.errorcode.get(error.errno or 0, "unknown")
+            raise UnavailableError(f"the repository or the object store cannot be used ({reason})") from error
+
+    def _load_remote(self, source: RemoteSource, ref: str | None, supervision: Supervision) -> LoadedRepo:
+        with self._store.writing(source.id, supervision) as stored:
+            fetch = Fetch(
+                source=source,
+                ref=ref,
+                repository=stored,
+                rules=self._rules,
+                limits=self._limits,
+                supervision=supervision,
+            )
+            commit = fetch.run()
+            commits = _serve(stored, commit, supervision)
+            return _loaded(source, ref, commit, commits, fetch.bytes_fetched)
+
+    def _load_local(self, named: LocalSource, ref: str | None, supervision: Supervision) -> LoadedRepo:
+        repository = self._roots.open(named.path)
+        source = LocalSource(str(repository.path))
+        with self._store.writing(source.id, supervision) as stored:
+            commit, size = take_over(repository, ref, stored, self._limits.transfer_bytes, supervision)
+            commits = _serve(stored, commit, supervision)
+            return _loaded(source, ref, commit, commits, size)
+
+
+def _serve(stored: StoredRepository, commit: str, supervision: Supervision) -> int:
+    """Mark the commit, after counting what it reaches, which also proves that no commit is missing."""
+    commits = 0
+    with stored.objects() as objects:
+        for _ in objects.history_of(commit):
+            if commits % _COUNT_EVERY == 0:
+                supervision.progress("count", commits=commits)
+            commits += 1
+    stored.mark(commit)
+    return commits
+
+
+def _loaded(source: Source, ref: str | None, commit: str, commits: int, size: int) -> LoadedRepo:
+    return LoadedRepo(
+        id=source.id,
+        name=source.name,
+        source=source.text,
+        commit=commit,
+        ref=ref,
+        commits=commits,
+        bytes_fetched=size,
+    )

@@ -1,0 +1,1 @@
+"""Definitions, runs and their record."""

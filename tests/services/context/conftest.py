@@ -1,0 +1,89 @@
+"""Real Git repositories made by the git CLI, and loaders for them."""
+
+import os
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from git_http_server import IDENTITY, GitServer
+
+from services.context.addresses import AddressRules
+from services.context.loading import Loader
+from services.context.supervision import Limits, Supervision
+
+Git = Callable[..., str]
+
+
+def run_git(repository: Path, *arguments: str, data: bytes | None = None, **environment: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(repository), "-c", "protocol.file.allow=always", *arguments],
+        check=True,
+        capture_output=True,
+        input=data,
+        env={**os.environ, **IDENTITY, **environment},
+    )
+    return done.stdout.decode("utf-8", "surrogateescape")
+
+
+@pytest.fixture
+def git() -> Git:
+    return run_git
+
+
+@pytest.fixture
+def roots(tmp_path: Path) -> Path:
+    folder = tmp_path / "roots"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def repository(roots: Path) -> Path:
+    """Three commits on main, tagged v1 (annotated) at the second, a branch `side` of one more."""
+    path = roots / "project"
+    path.mkdir()
+    run_git(path, "init", "-q", "-b", "main")
+    for number in range(3):
+        (path / "file.txt").write_text(f"line {number}\n" * (number + 1))
+        run_git(path, "add", ".")
+        run_git(path, "commit", "-qm", f"commit {number}")
+        if number == 1:
+            run_git(path, "tag", "-a", "v1", "-m", "first")
+    run_git(path, "checkout", "-qb", "side")
+    (path / "side.txt").write_text("side\n")
+    run_git(path, "add", ".")
+    run_git(path, "commit", "-qm", "side")
+    run_git(path, "checkout", "-q", "main")
+    return path
+
+
+@pytest.fixture
+def supervision() -> Supervision:
+    return Supervision(seconds=60, report=lambda _: None)
+
+
+@pytest.fixture
+def loader_for(tmp_path: Path, roots: Path) -> Callable[..., Loader]:
+    """A loader whose store lies beside the roots; `opened` addresses, `limits` and the forge on request."""
+
+    def make(
+        *opened: str, limits: Limits | None = None, forge: str = "https://forge.invalid", store: str = "store"
+    ) -> Loader:
+        return Loader(tmp_path / store, (roots,), AddressRules(opened), forge, limits or Limits())
+
+    return make
+
+
+@pytest.fixture
+def git_server(roots: Path) -> Iterator[GitServer]:
+    """Serves everything below the roots."""
+    server = GitServer(roots)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield server
+    server.released.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()

@@ -1,0 +1,75 @@
+"""An orchestration worker inside the test process, on the throw-away servers."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client, WorkflowHandle
+
+from activities.adapter import ActionAdapter
+from activities.recorder import StepRecorder
+from models.catalogue import CATALOGUE
+from models.identity import Caller, Role
+from models.persistence.tables import users
+from models.persistence.values import BlobStore
+from models.runs import RunRequest
+from models.settings import Settings
+from services.orchestration.runs import NewRun, open_run
+from workers.orchestration import WORKER
+from workers.runtime import WorkerParts, make_worker
+from workflows.client import start_run, workflow_client
+from workflows.dag.compile import Compiled, compile_definition
+from workflows.payloads import Blobs
+
+ADMIN = Caller(user_id="ada", role=Role.ADMIN)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Starts runs of definitions as the API does."""
+
+    client: Client
+    database: AsyncEngine
+    blobs: BlobStore
+
+    async def start(
+        self, definition: dict[str, Any], run_input: Any = None, *, recorded: bool = True
+    ) -> WorkflowHandle[Any, Any]:
+        compiled = compile_definition(definition, CATALOGUE, version=1)
+        assert isinstance(compiled, Compiled), compiled
+        run_id = str(uuid4())
+        run = NewRun(run_id, definition["id"], 1, ADMIN, "api", run_input or {}, {})
+        if recorded:
+            async with self.database.begin() as connection:
+                await open_run(connection, run)
+        request = RunRequest(input=run_input or {}, caller=ADMIN, recorded=recorded)
+        await start_run(self.client, compiled.plan, run_id, request)
+        return self.client.get_workflow_handle(run_id)
+
+    async def run(self, definition: dict[str, Any], run_input: Any = None) -> Any:
+        return await (await self.start(definition, run_input)).result()
+
+
+@asynccontextmanager
+async def running_engine(
+    temporal: Client, database: AsyncEngine, payloads: Blobs | None = None
+) -> AsyncGenerator[Engine]:
+    """An engine with its worker, for as long as it is needed. `payloads` keeps large payloads; else the database."""
+    blobs = BlobStore(database)
+    client = workflow_client(temporal, payloads or blobs)
+    parts = WorkerParts(Settings(), database, blobs, client, ActionAdapter(StepRecorder(database), blobs))
+    async with database.begin() as connection:
+        await connection.execute(upsert(users).values(id=ADMIN.user_id, role=ADMIN.role.value).on_conflict_do_nothing())
+    async with make_worker(WORKER, parts):
+        yield Engine(client, database, blobs)
+
+
+@pytest.fixture
+async def engine(temporal: Client, database: AsyncEngine) -> AsyncIterator[Engine]:
+    async with running_engine(temporal, database) as engine:
+        yield engine

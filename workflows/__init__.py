@@ -1,0 +1,1 @@
+"""Deterministic code only: no clock, no randomness, no set iteration, no I/O."""

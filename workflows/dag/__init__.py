@@ -1,0 +1,1 @@
+"""The DAG compiler and engine. Pure: runs without Temporal."""

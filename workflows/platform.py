@@ -1,0 +1,39 @@
+"""The platform's own definitions: one for each action, to run it by itself, and its jobs."""
+
+from typing import Any
+
+from models.actions import ActionSpec
+from models.catalogue import ACTIONS
+
+RECONCILE = "tooloo-reconcile"
+
+
+def action_definition_id(spec: ActionSpec[Any, Any]) -> str:
+    """Id of the definition that runs one action by itself."""
+    return f"tooloo-{spec.service}-{spec.name}"
+
+
+def platform_definitions() -> list[dict[str, Any]]:
+    """Definitions that `./tooloo up` applies, as they would be posted."""
+    return [*map(_action_definition, ACTIONS), _reconcile()]
+
+
+def _action_definition(spec: ActionSpec[Any, Any]) -> dict[str, Any]:
+    return {
+        "id": action_definition_id(spec),
+        "name": spec.type,
+        "description": spec.summary,
+        "input": spec.input_schema,
+        "steps": [{"id": spec.name, "service": spec.service, "action": spec.name, "input": "from:input"}],
+        "output": f"from:{spec.name}",
+    }
+
+
+def _reconcile() -> dict[str, Any]:
+    return {
+        "id": RECONCILE,
+        "name": "Reconcile runs",
+        "description": "Brings the record of runs in line with Temporal.",
+        "steps": [{"id": "reconcile", "service": "orchestration", "action": "reconcile-runs"}],
+        "output": "from:reconcile",
+    }
