@@ -103,7 +103,12 @@ async def temporal(temporal_address: str, worker_id: str) -> Client:
 
     Tests share the namespace: workflow ids and task queues are theirs to keep apart.
     """
-    client = await Client.connect(temporal_address, namespace=f"test-{worker_id}")
+    return await new_namespace(temporal_address, f"test-{worker_id}")
+
+
+async def new_namespace(address: str, name: str) -> Client:
+    """Client of a namespace that has not been used before, with TooLoo's search attributes."""
+    client = await Client.connect(address, namespace=name)
     retention = Duration(seconds=RETENTION_SECONDS)
     await client.workflow_service.register_namespace(
         RegisterNamespaceRequest(namespace=client.namespace, workflow_execution_retention_period=retention)

@@ -17,6 +17,7 @@ from models.catalogue import SERVICES, WORKER_SERVICES
 from models.persistence.database import create_database
 from models.settings import Settings
 from tests.api.clients import client_of
+from tests.conftest import new_namespace
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -85,13 +86,20 @@ async def nothing() -> None:
     """Makes a worker poll for activities."""
 
 
-async def test_a_service_is_up_while_a_worker_polls(healthy: AsyncClient, temporal: Client) -> None:
+async def test_a_service_is_up_while_a_worker_polls(
+    settings: Settings, database: AsyncEngine, temporal_address: str
+) -> None:
+    # A namespace of its own: Temporal remembers the workers of other tests for longer than they live.
+    temporal = await new_namespace(temporal_address, f"health-{uuid4()}")
+
     async def state() -> dict[str, object]:
-        services = (await healthy.get("/api/v1/health/services")).json()["services"]
+        services = (await client.get("/api/v1/health/services")).json()["services"]
         return next(service for service in services if service["name"] == "analytics")
 
-    identity = f"analytics@{uuid4()}"
-    async with Worker(temporal, task_queue="analytics", activities=[nothing], identity=identity):
+    async with (
+        client_of(create_app(settings, database, temporal)) as client,
+        Worker(temporal, task_queue="analytics", activities=[nothing], identity="analytics@test"),
+    ):
         while (found := await state())["state"] != "up":
             assert found["state"] == "down"
     assert found["workers"] == 1

@@ -1,4 +1,5 @@
 import re
+from multiprocessing import resource_tracker
 
 import pytest
 from hypothesis import given
@@ -130,6 +131,7 @@ def test_a_file_that_keeps_the_parser_busy_is_given_up_and_the_next_is_measured(
 
 
 def test_a_child_that_cannot_start_is_an_error_and_not_a_skipped_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    resource_tracker.ensure_running()  # by the true interpreter: it is started only once, by whoever comes first
     monkeypatch.setattr("multiprocessing.spawn.get_executable", lambda: b"/bin/false")
     with Measurer(lambda: None) as measurer, pytest.raises(UnavailableError):
         measurer.functions("a.py", "x = 1\n")

@@ -11,7 +11,10 @@ from models.errors import InvalidInputError, TooLargeError, TooLooError
 from services.context.packs import keep_pack, screen
 from services.context.supervision import Supervision
 
-QUIET = Supervision(seconds=60, report=lambda _: None)
+
+def supervision() -> Supervision:
+    """Its time runs from now: one that is made at import has run out before its test begins."""
+    return Supervision(seconds=60, report=lambda _: None)
 
 
 def entry(kind: int, size: int, data: bytes) -> bytes:
@@ -33,7 +36,7 @@ def pack(*entries: bytes, count: int | None = None) -> bytes:
 def kept(data: bytes, folder: Path, limit: int = 1000) -> list[str]:
     (folder / "kept").mkdir()
     (folder / "received.pack").write_bytes(data)
-    keep_pack(folder / "received.pack", folder / "kept", limit, QUIET)
+    keep_pack(folder / "received.pack", folder / "kept", limit, supervision())
     return sorted(path.suffix for path in (folder / "kept").iterdir())
 
 
@@ -86,4 +89,4 @@ def test_a_damaged_pack_is_refused_and_nothing_kept(tmp_path: Path, data: bytes)
 def test_screening_ends_with_a_count_or_a_known_error(noise: bytes, count: int) -> None:
     # keep_pack turns the parsers' own two errors into damage.
     with contextlib.suppress(TooLooError, IndexError, zlib.error):
-        assert screen(pack(noise, count=count), 1000, QUIET) == count
+        assert screen(pack(noise, count=count), 1000, supervision()) == count
