@@ -74,11 +74,11 @@ class Stack:
 
 @asynccontextmanager
 async def benchmark_stack() -> AsyncGenerator[Stack]:
-    """PostgreSQL and Temporal with the settings of `./tooloo up`."""
+    """PostgreSQL and Temporal with the settings of `./tooloo up`: both write to the disk, and wait for it."""
     directory = Path(tempfile.mkdtemp(prefix="tooloo-bench-"))
     try:
-        url = throwaway_postgres(directory, os.getpid())
-        os.environ["TEMPORAL_ADDRESS"] = throwaway_temporal(directory, os.getpid())
+        url = throwaway_postgres(directory, os.getpid(), durable=True)
+        os.environ["TEMPORAL_ADDRESS"] = throwaway_temporal(directory, os.getpid(), durable=True)
         os.environ.pop("TEMPORAL_NAMESPACE", None)
         database = create_database(url)
         await migrate(database)

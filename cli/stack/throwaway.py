@@ -1,7 +1,7 @@
 """Throw-away servers for tests and benchmarks: started on first need, gone with the process they are for.
 
-`python -m cli.stack.throwaway KIND DIRECTORY OWNER_PID` is a server's keeper: a process that starts it, writes how to
-reach it to DIRECTORY/KIND.address, and stops it on SIGTERM or when the owner ends, however the owner ends.
+`python -m cli.stack.throwaway KIND DIRECTORY OWNER_PID [durable]` is a server's keeper: a process that starts it,
+writes how to reach it to DIRECTORY/KIND.address, and stops it on SIGTERM or when the owner ends, however it ends.
 """
 
 import asyncio
@@ -29,14 +29,20 @@ _START_SECONDS = 60
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-def throwaway_postgres(directory: Path, owner_pid: int) -> str:
-    """URL of the database server of this directory, started on the first call by any process."""
-    return _reach("postgres", directory, owner_pid)
+def throwaway_postgres(directory: Path, owner_pid: int, *, durable: bool = False) -> str:
+    """URL of the database server of this directory, started on the first call by any process.
+
+    `durable`: it waits for the disk, as the one of a stack does.
+    """
+    return _reach("postgres", directory, owner_pid, durable)
 
 
-def throwaway_temporal(directory: Path, owner_pid: int) -> str:
-    """`host:port` of the Temporal server of this directory, started on the first call by any process."""
-    return _reach("temporal", directory, owner_pid)
+def throwaway_temporal(directory: Path, owner_pid: int, *, durable: bool = False) -> str:
+    """`host:port` of the Temporal server of this directory, started on the first call by any process.
+
+    `durable`: it keeps everything in a file, as the one of a stack does.
+    """
+    return _reach("temporal", directory, owner_pid, durable)
 
 
 def stop_throwaways(directory: Path) -> None:
@@ -50,14 +56,15 @@ def stop_throwaways(directory: Path) -> None:
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def _reach(kind: str, directory: Path, owner_pid: int) -> str:
+def _reach(kind: str, directory: Path, owner_pid: int, durable: bool) -> str:
     address = directory / f"{kind}.address"
+    words = [kind, str(directory), str(owner_pid), *(["durable"] if durable else [])]
     with locked(directory / f"{kind}.lock"):
         if not address.exists():
             log = directory / f"{kind}.log"
             with log.open("wb") as output:
                 keeper = subprocess.Popen(  # noqa: S603 - this module
-                    [sys.executable, "-m", "cli.stack.throwaway", kind, str(directory), str(owner_pid)],
+                    [sys.executable, "-m", "cli.stack.throwaway", *words],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=output,
@@ -73,17 +80,17 @@ def _reach(kind: str, directory: Path, owner_pid: int) -> str:
     return address.read_text()
 
 
-def _keep(kind: str, directory: Path, owner_pid: int) -> None:
+def _keep(kind: str, directory: Path, owner_pid: int, *, durable: bool) -> None:
     owner = psutil.Process(owner_pid)
     held = hold(directory / f"{kind}.keeper")
     assert held is not None  # noqa: S101 - who starts a keeper holds the lock of its kind, and there was none
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     if kind == "postgres":
-        database = PostgresServer(directory / kind, free_port(), durable=False)
+        database = PostgresServer(directory / kind, free_port(), durable=durable)
         database.prepare()
         server, address = database, database.url
     else:
-        server = TemporalServer(find_program(_say), free_port())
+        server = TemporalServer(find_program(_say), free_port(), directory / "temporal.db" if durable else None)
         address = server.address
     with _running(server):
         write_whole(directory / f"{kind}.address", address)
@@ -120,4 +127,4 @@ async def _wait_until_it_answers(server: Server, process: subprocess.Popen[bytes
 
 
 if __name__ == "__main__":
-    _keep(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
+    _keep(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), durable=sys.argv[4:] == ["durable"])

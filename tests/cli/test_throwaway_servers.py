@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import asyncpg
 import psutil
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
@@ -38,6 +39,20 @@ async def test_stopping_leaves_neither_a_process_nor_a_file(tmp_path: Path) -> N
     stop_throwaways(directory)
     assert not await answers(url)
     assert not directory.exists()
+
+
+async def test_durable_server_waits_for_the_disk(tmp_path: Path) -> None:
+    waits = {}
+    for durable in (False, True):
+        directory = tmp_path / f"{durable=}"
+        directory.mkdir()
+        connection: asyncpg.Connection = await asyncpg.connect(
+            throwaway_postgres(directory, os.getpid(), durable=durable)
+        )
+        waits[durable] = await connection.fetchval("SHOW fsync")
+        await connection.close()
+        stop_throwaways(directory)
+    assert waits == {False: "off", True: "on"}
 
 
 async def test_server_ends_when_its_owner_is_killed(tmp_path: Path) -> None:
