@@ -85,7 +85,7 @@ def derive(analysis: Analysis) -> Figures:
     return Figures(
         main_languages=_main_languages(analysis),
         language_lines=sum(stats.lines for stats in analysis.languages),
-        text_files=max(0, analysis.files - analysis.binary_files),
+        text_files=sum(stats.files for stats in analysis.languages),
         contributor_commits=sum(contributor.commits for contributor in analysis.contributors),
         bus_factor=_bus_factor([person.commits for person in analysis.contributors], analysis.commits),
         changing=any(file.commits > 1 for file in analysis.hot_files),

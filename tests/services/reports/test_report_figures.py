@@ -24,6 +24,10 @@ def _people(*commits: int) -> tuple[Contributor, ...]:
     )
 
 
+def _texts(files: int) -> tuple[LanguageStats, ...]:
+    return (LanguageStats(language="Python", files=files, lines=files, bytes=files),)
+
+
 def _months(**commits: int) -> tuple[MonthActivity, ...]:
     return tuple(MonthActivity(month=month[1:].replace("_", "-"), commits=count) for month, count in commits.items())
 
@@ -51,6 +55,16 @@ def test_bus_factor_is_the_fewest_people_with_half_of_the_commits(
     commits: tuple[int, ...], total: int, expected: BusFactor | None
 ) -> None:
     assert derive(_analysis(contributors=_people(*commits), commits=total)).bus_factor == expected
+
+
+def test_text_files_are_those_with_a_language() -> None:
+    languages = (
+        LanguageStats(language="Python", files=3, lines=9, bytes=90),
+        LanguageStats(language="Other", files=2, lines=4, bytes=40),
+    )
+    skipped = {"binary": 1, "symlink": 1, "too-large": 1, "unreadable": 1}
+    analysis = _analysis(files=9, binary_files=1, languages=languages, skipped=skipped)
+    assert derive(analysis).text_files == 5
 
 
 def test_hot_spots_are_changed_files_ranked_by_churn_times_the_highest_complexity() -> None:
@@ -139,10 +153,10 @@ def test_nothing_is_said_about_an_empty_repository() -> None:
         ({"commits": 20, "contributors": _people(20)}, "bus-factor", "risk"),
         ({"commits": 30, "contributors": _people(10, 10, 10)}, "bus-factor", None),
         ({"commits": 80, "contributors": _people(*[10] * 8)}, "bus-factor", "strength"),
-        ({"files": 10, "functions": 5}, "tests", "risk"),
-        ({"files": 10, "functions": 5, "test_files": 1}, "tests", None),
-        ({"files": 10, "functions": 5, "test_files": 2}, "tests", "strength"),
-        ({"files": 10, "test_files": 2}, "tests", None),
+        ({"languages": _texts(10), "functions": 5}, "tests", "risk"),
+        ({"languages": _texts(10), "functions": 5, "test_files": 1}, "tests", None),
+        ({"languages": _texts(10), "functions": 5, "test_files": 2}, "tests", "strength"),
+        ({"languages": _texts(10), "test_files": 2}, "tests", None),
         (
             {"functions": 10, "average_complexity": 5.0, "complex_functions": (_function("a", 20),)},
             "complexity",
@@ -173,8 +187,8 @@ def test_nothing_is_said_about_an_empty_repository() -> None:
             "hot-spots",
             None,
         ),
-        ({"files": 1}, "findings", "strength"),
-        ({"files": 1, "findings_total": 1}, "findings", None),
+        ({"languages": _texts(1)}, "findings", "strength"),
+        ({"languages": _texts(1), "findings_total": 1}, "findings", None),
     ],
 )
 def test_rules_keep_their_thresholds(fields: dict[str, Any], rule: str, kind: str | None) -> None:
