@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from models.persistence.database import when_database_is_back
+from models.persistence.database import autocommit, when_database_is_back
 from services.orchestration.runs import StepRecord, record_steps
 
 MAX_BATCH = 200
@@ -20,7 +20,7 @@ class StepRecorder:
     """
 
     def __init__(self, database: AsyncEngine) -> None:
-        self._database = database.execution_options(isolation_level="AUTOCOMMIT")  # a batch is one statement
+        self._database = autocommit(database)  # a batch is one statement
         self._queue: list[tuple[StepRecord, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
 

@@ -55,7 +55,7 @@ async def _database(request: Request) -> AsyncEngine:
 
 
 async def _lookups(request: Request) -> AsyncEngine:
-    return _parts(request).lookups
+    return _parts(request).autocommit
 
 
 async def _temporal(request: Request) -> Client:

@@ -9,6 +9,7 @@ from temporalio.client import Client
 from api.compiled import CompiledDefinitions
 from api.idempotency import AnswerSeal
 from api.metrics import HttpMetrics
+from models.persistence.database import autocommit
 from models.persistence.values import BlobStore
 from models.settings import Settings
 
@@ -26,6 +27,6 @@ class Parts:
     compiled: CompiledDefinitions = field(default_factory=CompiledDefinitions)
 
     @cached_property
-    def lookups(self) -> AsyncEngine:
-        """The database for single statements that read: without a transaction's two round trips."""
-        return self.database.execution_options(isolation_level="AUTOCOMMIT")
+    def autocommit(self) -> AsyncEngine:
+        """The database for single statements."""
+        return autocommit(self.database)

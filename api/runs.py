@@ -26,7 +26,7 @@ INLINE_OUTPUT_BYTES = 64 * 1024
 
 async def find_runnable(parts: Parts, caller: Caller, definition_id: str) -> Compiled:
     """The current version of a definition the caller may run. Raises NotFoundError."""
-    async with parts.lookups.connect() as connection:
+    async with parts.autocommit.connect() as connection:
         version = await definitions.current_version(connection, definition_id)
         compiled = parts.compiled.find(definition_id, version)
         if compiled is None:
@@ -66,7 +66,7 @@ async def start(parts: Parts, compiled: Compiled, run_id: str, caller: Caller, r
 
 async def note_started(parts: Parts, run_id: str) -> None:
     """Record that Temporal has the run. Nobody waits for it: reconciliation does the same, later."""
-    async with parts.database.begin() as connection:
+    async with parts.autocommit.connect() as connection:
         await runs.mark_running(connection, run_id)
 
 

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.local import is_local
 from models.errors import UnauthorizedError
 from models.identity import Caller, Role
+from models.persistence.database import autocommit
 from services.identity.keys import KEY_PREFIX, find_caller, hash_key
 from services.identity.tokens import TokenReader
 from services.identity.users import ensure_user, user_exists
@@ -28,8 +29,7 @@ class Authentication:
     def __init__(self, app: ASGIApp, database: AsyncEngine, tokens: TokenReader | None, *, authors: bool) -> None:
         self._app = app
         self._database = database
-        # One statement needs no transaction: two round trips less on every request.
-        self._lookups = database.execution_options(isolation_level="AUTOCOMMIT")
+        self._lookups = autocommit(database)
         self._tokens = tokens
         self._authors = authors
 

@@ -71,7 +71,9 @@ async def execute(
         await runs.open_run(connection, run)
         return Answer.of(202, views.accepted(parts, run))
 
-    async with parts.database.begin() as connection:
+    # Without a key there is no answer to keep: the record is a single statement.
+    database = parts.autocommit if idempotency.key is None else parts.database
+    async with database.begin() as connection:
         answer = await idempotency.answer_once(connection, accept)
     run_id = from_json(answer.body)["run_id"] if answer.repeated else run.run_id
     await views.start(parts, compiled, run_id, caller, request.input)

@@ -31,6 +31,11 @@ def create_database(url: str, *, pool_size: int = 10) -> AsyncEngine:
     )
 
 
+def autocommit(database: AsyncEngine) -> AsyncEngine:
+    """The same database for single statements: each is a transaction by itself, which takes two round trips less."""
+    return database.execution_options(isolation_level="AUTOCOMMIT")
+
+
 def is_connection_failure(error: BaseException) -> bool:
     """Whether the database was away, starting or going down, so that the same statement may work a moment later."""
     if isinstance(error, DBAPIError):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, insert, select, true, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, insert, select, true, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -38,6 +38,10 @@ _COLUMNS = (
 )
 _CURRENT = and_(
     definition_versions.c.definition_id == definitions.c.id, definition_versions.c.version == definitions.c.version
+)
+# Built once: whoever starts a run waits for it.
+_CURRENT_VERSION = select(definitions.c.version).where(
+    definitions.c.id == bindparam("id"), definitions.c.deleted_at.is_(None)
 )
 
 
@@ -90,9 +94,7 @@ async def find_definition(connection: AsyncConnection, caller: Caller, definitio
 
 async def current_version(connection: AsyncConnection, definition_id: str) -> int:
     """The current version, for whoever its `access` lets in: the caller of this decides. Raises NotFoundError."""
-    version = await connection.scalar(
-        select(definitions.c.version).where(definitions.c.id == definition_id, definitions.c.deleted_at.is_(None))
-    )
+    version = await connection.scalar(_CURRENT_VERSION, {"id": definition_id})
     if version is None:
         raise NotFoundError("There is no such workflow.")
     return version

@@ -101,13 +101,16 @@ async def open_run(connection: AsyncConnection, run: NewRun) -> None:
     )
 
 
+_MARK_RUNNING = (
+    update(runs)
+    .where(runs.c.run_id == bindparam("run"), runs.c.status == RunStatus.QUEUED.value)
+    .values(status=RunStatus.RUNNING.value)
+)
+
+
 async def mark_running(connection: AsyncConnection, run_id: str) -> None:
     """Record that Temporal has the run."""
-    await connection.execute(
-        update(runs)
-        .where(runs.c.run_id == run_id, runs.c.status == RunStatus.QUEUED.value)
-        .values(status=RunStatus.RUNNING.value)
-    )
+    await connection.execute(_MARK_RUNNING, {"run": run_id})
 
 
 _RECORD_STEPS = text(
