@@ -195,20 +195,22 @@ async def close_run(
     steps: Sequence[StepEnd] = (),
 ) -> bool:
     """Record the end of a run and of the steps no worker saw ending. False when it was recorded before."""
-    run = (await connection.execute(select(runs).where(runs.c.run_id == run_id).with_for_update())).one_or_none()
-    if run is None or run.ended_at is not None:
-        return False
-    await record_steps(connection, [_ended_step(run_id, run.owner_id, step, at) for step in steps])
-    await connection.execute(
+    ended = (
         update(runs)
-        .where(runs.c.run_id == run_id)
+        .where(runs.c.run_id == run_id, runs.c.ended_at.is_(None))
         .values(
             status=status.value,
             output=output,
             error=None if error is None else error.model_dump(mode="json"),
             ended_at=at,
         )
+        .returning(runs.c.owner_id, runs.c.definition_id, runs.c.version)
     )
+    run = (await connection.execute(ended)).one_or_none()
+    if run is None:
+        return False
+    if steps:
+        await record_steps(connection, [_ended_step(run_id, run.owner_id, step, at) for step in steps])
     data: dict[str, Any] = {"workflow": run.definition_id, "version": run.version, "status": status.value}
     if error is not None:
         data["error"] = {**error.model_dump(mode="json"), "message": error.message[:_ERROR_IN_EVENT]}
