@@ -227,8 +227,11 @@ async def _end(process: Process, stop_signal: signal.Signals) -> None:
         except TimeoutError:
             process.kill()
             await process.wait()
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError, PermissionError, TimeoutError):
+        async with asyncio.timeout(_GRACE_SECONDS):
+            while True:  # a killed process is there until its memory is given back
+                os.killpg(process.pid, signal.SIGKILL)
+                await asyncio.sleep(0.01)
 
 
 def _describe(status: int | None) -> str:
