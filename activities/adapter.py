@@ -8,7 +8,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,8 +20,10 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from activities.recorder import StepRecorder
+from activities.results import ResultCache
 from activities.step import Step
 from models.actions import ActionSpec
+from models.canonical import canonical
 from models.errors import ForbiddenError, InvalidInputError, Problem, TooLooError
 from models.persistence.values import BlobStore
 from models.runs import Failure, StepCall, StepStatus
@@ -29,6 +32,11 @@ from services.orchestration.runs import StepRecord
 
 ERROR_CHARACTERS = 2_000
 """What is kept of an error's text: texts of megabytes are retried without end (TRAPS 3)."""
+
+PART_LIMIT = 256
+"""Bytes of the result of an item or a turn above which it is kept outside of history: there may be thousands."""
+CACHED = "cached"
+"""Why a step that succeeded did nothing."""
 
 Activity = Callable[[RawValue, RawValue], Awaitable[RawValue]]
 
@@ -39,6 +47,7 @@ class ActionAdapter:
 
     recorder: StepRecorder
     blobs: BlobStore
+    results: ResultCache
 
     def activities(self, service: object, specs: Sequence[ActionSpec[Any, Any]]) -> list[Activity]:
         """One activity per action; the method has the action's name with underscores."""
@@ -65,18 +74,39 @@ class ActionAdapter:
             attempt=step.attempt,
             started_at=info.started_time,
             ended_at=None,
+            part=call.part,
         )
         with _heartbeat(step, info.heartbeat_timeout.total_seconds() if info.heartbeat_timeout else None):
             try:
-                value = await self._fill(from_json(data), call.holes)
-                result = await method(_validated(spec, call, value), step)
-                payload, record = await self._keep(to_json(result), started)
+                data, reason = await self._result(spec, method, from_json(data), call, step)
+                payload, record = await self._keep(data, replace(started, reason=reason))
             except Exception as error:
                 failure = _failure(error, step)
                 await self.recorder.record(_failed(started, failure))
                 raise failure from error
             await self.recorder.record(record)
         return RawValue(payload)
+
+    async def _result(
+        self,
+        spec: ActionSpec[Any, Any],
+        method: Callable[[Any, Step], Awaitable[Any]],
+        given: Any,
+        call: StepCall,
+        step: Step,
+    ) -> tuple[bytes, str | None]:
+        """The result as JSON, and why it was not made anew."""
+        if call.caller.role not in spec.roles:
+            raise ForbiddenError(f"{spec.type} is not for the role {call.caller.role}")
+        cache = call.cache
+        key = b"" if cache is None else _key_hash(await self._fill(cache.key, cache.holes))
+        if cache is not None and (kept := await self.results.find(call.caller.user_id, spec.type, key)) is not None:
+            return kept, CACHED
+        value = await self._fill(given, call.holes)
+        data = to_json(await method(_validated(spec, value), step))
+        if cache is not None:
+            await self.results.keep(call.caller.user_id, spec.type, key, data, timedelta(seconds=cache.ttl_seconds))
+        return data, None
 
     async def _fill(self, value: Any, holes: Sequence[Hole]) -> Any:
         try:
@@ -88,12 +118,16 @@ class ActionAdapter:
 
     async def _keep(self, data: bytes, started: StepRecord) -> tuple[Payload, StepRecord]:
         record = replace(started, status=StepStatus.SUCCEEDED, ended_at=datetime.now(UTC), output_bytes=len(data))
-        if len(data) <= INLINE_LIMIT:
+        if len(data) <= (PART_LIMIT if started.part else INLINE_LIMIT):
             payload = Payload(metadata={"encoding": b"json/plain"}, data=data)
             return payload, replace(record, output=from_json(data))
         (ref,) = await self.blobs.store([data])
         stored = STORED_VALUE.dump_json(StoredValue(ref, len(data)))
         return Payload(metadata={"encoding": STORED_ENCODING}, data=stored), replace(record, output_ref=ref)
+
+
+def _key_hash(key: Any) -> bytes:
+    return sha256(to_json(canonical(key))).digest()
 
 
 def _step(call: StepCall) -> Step:
@@ -110,9 +144,7 @@ def _step(call: StepCall) -> Step:
     )
 
 
-def _validated(spec: ActionSpec[Any, Any], call: StepCall, value: Any) -> Any:
-    if call.caller.role not in spec.roles:
-        raise ForbiddenError(f"{spec.type} is not for the role {call.caller.role}")
+def _validated(spec: ActionSpec[Any, Any], value: Any) -> Any:
     try:
         return spec.input.model_validate(value)
     except ValidationError as error:

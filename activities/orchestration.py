@@ -1,21 +1,17 @@
-"""The record of runs as the engine writes it, and its reconciliation with Temporal."""
+"""The platform's own actions: reconciling the record of runs with Temporal."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import structlog
-from pydantic_core import to_json
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio import activity
 
 from activities.step import Step
 from models.errors import TooLooError
 from models.orchestration import Reconciled, ReconcileRuns
-from models.persistence.values import BlobStore
-from models.runs import CloseRun, Failure, LiveRun, OpenRun, RecordedEnd, RunStatus
-from models.values import INLINE_LIMIT, MissingValueError, StoredValue
-from services.orchestration.runs import NewRun, close_run, find_end, mark_running, open_run, open_runs
+from models.runs import Failure, LiveRun, RunStatus
+from services.orchestration.runs import close_run, mark_running, open_runs
 
 _log = structlog.get_logger(__name__)
 
@@ -34,59 +30,6 @@ class RunsInTemporal(Protocol):
     async def start(self, row: Row[Any]) -> None:
         """Start a run from its record; once, however often it is asked for."""
         ...
-
-
-class RunRecordActivities:
-    """Local activities of the DAG workflow."""
-
-    def __init__(self, database: AsyncEngine, blobs: BlobStore) -> None:
-        self._database = database
-        self._blobs = blobs
-
-    @activity.defn(name="orchestration.open-run")
-    async def open_run(self, opened: OpenRun) -> None:
-        """Record a run that did not come through the API."""
-        request = opened.request
-        run = NewRun(
-            opened.run_id, opened.workflow, opened.version, request.caller, request.trigger, request.input, labels={}
-        )
-        async with self._database.begin() as connection:
-            await open_run(connection, run)
-            await mark_running(connection, opened.run_id)
-
-    @activity.defn(name="orchestration.close-run")
-    async def close_run(self, closed: CloseRun) -> RecordedEnd | None:
-        """Record the end of a run and of every step no worker saw ending; or say which end is recorded already.
-
-        The second happens when the workflow task that ended the run has to be done again, after a crash or because a
-        cancellation came in between: then the engine may come to another end than the one people have seen.
-        """
-        try:
-            output = await self._blobs.fill(closed.output, closed.holes)
-        except MissingValueError:
-            output = None
-        async with self._database.begin() as connection:
-            if await close_run(
-                connection,
-                closed.run_id,
-                closed.status,
-                at=datetime.now(UTC),
-                output=output,
-                error=closed.error,
-                steps=closed.steps,
-            ):
-                return None
-            end = await find_end(connection, closed.run_id)
-        if end is None or end.status == closed.status:
-            return None
-        return RecordedEnd(status=end.status, output=await self._inline(end.output), error=end.error)
-
-    async def _inline(self, output: Any) -> Any:
-        data = to_json(output)
-        if len(data) <= INLINE_LIMIT:
-            return output
-        (ref,) = await self._blobs.store([data])
-        return vars(StoredValue(ref, len(data)))
 
 
 class OrchestrationActivities:
@@ -128,6 +71,10 @@ class OrchestrationActivities:
         return True
 
     async def _settle(self, row: Row[Any], live: LiveRun | None) -> bool:
+        if live is None and row.parent is not None:
+            parent = await self._runs.describe(row.parent)
+            if parent is not None and not parent.status.ended:
+                return False  # it has recorded its step's run and is still to start it
         async with self._database.begin() as connection:
             if live is None:
                 lost = Failure(step=None, code="lost", message="Temporal does not know this run any more", attempt=None)

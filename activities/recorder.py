@@ -48,6 +48,10 @@ class StepRecorder:
         try:
             await when_database_is_back(lambda: self._record([record for record, _ in batch]))
         except Exception as error:  # noqa: BLE001 - whoever waits for its record gets the error
+            if len(batch) > 1:  # one that cannot be stored spoils no other
+                for one in batch:
+                    await self._commit([one])
+                return
             for _, done in batch:
                 if not done.done():
                     done.set_exception(error)

@@ -25,6 +25,7 @@ from api.parts import Parts
 from api.problems import answer_problem
 from api.routers import (
     actions,
+    approvals,
     audit,
     codec,
     executions,
@@ -35,18 +36,24 @@ from api.routers import (
     reports,
     runs,
     schemas,
+    services,
     users,
     workflows,
 )
+from api.step_reports import StepReports
 from models.persistence.values import BlobStore
 from models.settings import Settings
 from services.identity.tokens import TokenReader
+from services.orchestration.definition_source import DefinitionsInDatabase
+from workflows.compiled import CompiledDefinitions
 
 ROUTERS: tuple[APIRouter, ...] = (
     workflows.router,
     executions.router,
     runs.router,
+    approvals.router,
     actions.router,
+    services.router,
     flow.router,
     schemas.router,
     keys.router,
@@ -92,6 +99,8 @@ def create_app(settings: Settings, database: AsyncEngine, temporal_client: Clien
         blobs=BlobStore(database),
         seal=AnswerSeal(settings.secret.get_secret_value()),
         metrics=figures,
+        compiled=CompiledDefinitions(DefinitionsInDatabase(database)),
+        reports=StepReports(temporal_client),
     )
     figures.name_routes(
         {route.endpoint: route.path for route in iter_route_contexts(app.routes) if route.endpoint and route.path}

@@ -1,7 +1,7 @@
 """Looking after what the platform depends on, each look bounded in time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -48,7 +48,7 @@ class ServiceState(StrEnum):
 
 
 class ServiceHealth(Contract):
-    """One of the nine services."""
+    """One of the nine services, or a foreign one."""
 
     name: str
     state: ServiceState
@@ -58,7 +58,7 @@ class ServiceHealth(Contract):
 
 
 class ServicesHealth(Contract):
-    """All services, in the order of the contract."""
+    """All services in the order of the contract, then the foreign ones by name."""
 
     services: tuple[ServiceHealth, ...]
 
@@ -77,9 +77,16 @@ async def check_dependencies(database: AsyncEngine, temporal: Client) -> Readine
     return Readiness(ready=all(dependency.ok for dependency in found), dependencies=tuple(found))
 
 
-async def check_services(temporal: Client, now: datetime) -> ServicesHealth:
-    """Every service by the workers that Temporal has seen; all queues are asked at the same time."""
-    return ServicesHealth(services=tuple(await asyncio.gather(*(_service(temporal, name, now) for name in SERVICES))))
+async def check_services(temporal: Client, now: datetime, foreign: Mapping[str, str]) -> ServicesHealth:
+    """Every service by the workers that Temporal has seen; all queues are asked at the same time.
+
+    `foreign`: the task queues of registered services, by name.
+    """
+    looks = [
+        *(_service(temporal, name, now) for name in SERVICES),
+        *(_worker_service(temporal, name, queue, now) for name, queue in foreign.items()),
+    ]
+    return ServicesHealth(services=tuple(await asyncio.gather(*looks)))
 
 
 def judge(name: str, pollers: Iterable[PollerInfo], now: datetime) -> ServiceHealth:
@@ -95,9 +102,13 @@ async def _service(temporal: Client, name: str, now: datetime) -> ServiceHealth:
         return ServiceHealth(name=name, state=ServiceState.UP, workers=1, last_seen=now)
     if name not in WORKER_SERVICES:
         return ServiceHealth(name=name, state=ServiceState.ABSENT, workers=0, last_seen=None)
+    return await _worker_service(temporal, name, name, now)
+
+
+async def _worker_service(temporal: Client, name: str, queue: str, now: datetime) -> ServiceHealth:
     request = DescribeTaskQueueRequest(
         namespace=temporal.namespace,
-        task_queue=TaskQueue(name=name),
+        task_queue=TaskQueue(name=queue),
         task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
     )
     try:

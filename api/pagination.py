@@ -3,16 +3,31 @@
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, Query
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic_core import from_json, to_json
 
 from models.errors import InvalidInputError, Problem
 
 T = TypeVar("T")
 KeyT = TypeVar("KeyT")
+
+
+# What the keys of lists are made of.
+Place = Annotated[int, Field(ge=0, lt=2**31)]
+Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
+Instant = Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC))]
 
 
 class Page(BaseModel, Generic[T]):
@@ -42,7 +57,7 @@ class PageRequest:
         try:
             padded = self.cursor.encode("ascii") + b"=" * (-len(self.cursor) % 4)
             return key.validate_python(from_json(urlsafe_b64decode(padded)), strict=False)
-        except (ValidationError, ValueError) as error:
+        except (ValidationError, ValueError, OverflowError) as error:
             message = "This is no cursor of this list. Use the next_cursor of its last page, or none."
             problem = Problem(pointer="/query/cursor", code="bad-cursor", message=message)
             raise InvalidInputError(message, problems=[problem]) from error

@@ -1,17 +1,18 @@
 """The parts the facade is built from, made once and shared by all requests."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
-from api.compiled import CompiledDefinitions
 from api.idempotency import AnswerSeal
 from api.metrics import HttpMetrics
+from api.step_reports import StepReports
 from models.persistence.database import autocommit
 from models.persistence.values import BlobStore
 from models.settings import Settings
+from workflows.compiled import CompiledDefinitions
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Parts:
     blobs: BlobStore
     seal: AnswerSeal
     metrics: HttpMetrics
-    compiled: CompiledDefinitions = field(default_factory=CompiledDefinitions)
+    compiled: CompiledDefinitions
+    reports: StepReports
 
     @cached_property
     def autocommit(self) -> AsyncEngine:

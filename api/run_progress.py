@@ -38,6 +38,10 @@ async def follow(
             if not step.status.ended and shown.get(step.id) != step:
                 shown[step.id] = step
                 yield _event("step", step, None)
+        for compensation in run.compensations:
+            if shown.get(compensation.id) != compensation:
+                shown[compensation.id] = compensation
+                yield _event("compensation", compensation, None)
         if run.status.ended and not events:
             yield _event("end", run, last_sequence)
             return

@@ -1,7 +1,9 @@
 """Runs: starting them, and showing what is recorded together with what Temporal knows right now."""
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -12,29 +14,44 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.client import WorkflowFailureError
 
 from api.parts import Parts
-from models.errors import InvalidInputError, NotFoundError
+from models.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from models.identity import Caller
-from models.runs import Failure, LiveRun, Run, RunRequest, RunStatus, StepState, StepStatus
-from services.orchestration import definitions, runs
+from models.runs import (
+    Failure,
+    LiveRun,
+    Run,
+    RunRequest,
+    RunStatus,
+    StepDetail,
+    StepReport,
+    StepState,
+    StepStatus,
+)
+from models.workflows import ExecuteRequest
+from services.orchestration import admission, definitions, runs
 from workflows.client import describe_run, start_run
 from workflows.dag.compile import Compiled
+from workflows.dag.concurrency import concurrency_key
+from workflows.dag.mailbox import waits_for
+from workflows.dag.plan import Plan
 from workflows.dag.validation import validate_value
 
+_PART = re.compile(r"(?P<step>[a-z0-9_-]+)[\[#](?P<place>\d+)\]?")
+"""An item of a map, or a turn of a loop, by its id."""
+_NEVER = datetime.max.replace(tzinfo=UTC)
 INLINE_OUTPUT_BYTES = 64 * 1024
 """A run's output up to this size stands in the run object."""
 
 
 async def find_runnable(parts: Parts, caller: Caller, definition_id: str) -> Compiled:
-    """The current version of a definition the caller may run. Raises NotFoundError."""
+    """The current version of a definition the caller may run. Raises NotFoundError, and ConflictError if outdated."""
     async with parts.autocommit.connect() as connection:
         version = await definitions.current_version(connection, definition_id)
-        compiled = parts.compiled.find(definition_id, version)
-        if compiled is None:
-            stored = await definitions.find_version(connection, definition_id, version)
-            compiled = parts.compiled.compiled(stored)
-    if caller.role not in compiled.head.access.execute:
+        kept = parts.compiled.find(definition_id, version)
+        found = kept or await definitions.find_version(connection, definition_id, version)
+    if caller.role not in found.roles:
         raise NotFoundError("There is no such workflow.")
-    return compiled
+    return found if isinstance(found, Compiled) else await parts.compiled.compiled(found)
 
 
 def check_input(compiled: Compiled, value: Any) -> None:
@@ -46,22 +63,71 @@ def check_input(compiled: Compiled, value: Any) -> None:
         raise InvalidInputError(f"The input does not fit {compiled.plan.workflow}.", problems=problems)
 
 
-def new_run(compiled: Compiled, caller: Caller, run_input: Any, labels: Mapping[str, str]) -> runs.NewRun:
+def check_mocks(plan: Plan) -> None:
+    """Hold a plan against what a dry run needs. Raises InvalidInputError that names every step without a mock."""
+    problems = [
+        Problem(
+            pointer="/dry_run",
+            code="missing-mock",
+            message=f"{node.id} has no mock, and a dry run does not do what it does",
+            suggestion=f"give the step {node.id} a mock: the result it would have",
+        )
+        for node in plan.nodes
+        if node.mock is None and node.is_mocked
+    ]
+    if problems:
+        raise InvalidInputError(f"{plan.workflow} cannot run dry.", problems=problems, code="missing-mock")
+
+
+async def check_signal(parts: Parts, row: Row[Any], name: str, payload: Any) -> None:
+    """Hold a signal against the steps of a run that wait for it. Raises NotFoundError, InvalidInputError."""
+    async with parts.autocommit.connect() as connection:
+        stored = await definitions.find_version(connection, row.definition_id, row.version)
+    waits = waits_for((await parts.compiled.outlined(stored)).plan, name)
+    if not waits:
+        raise NotFoundError(f"No step of {row.definition_id} waits for a signal {name}.")
+    problems = [[] if wait.schema is None else validate_value(wait.schema, payload, "/payload") for wait in waits]
+    if all(problems):
+        raise InvalidInputError(f"The payload does not fit the signal {name}.", problems=problems[0])
+
+
+def new_run(compiled: Compiled, caller: Caller, request: ExecuteRequest) -> runs.NewRun:
     """A run about to be recorded."""
+    plan = compiled.plan
+    limit = None if request.dry_run else plan.concurrency
     return runs.NewRun(
         run_id=str(uuid4()),
-        workflow=compiled.plan.workflow,
-        version=compiled.plan.version,
+        workflow=plan.workflow,
+        version=plan.version,
         caller=caller,
         trigger="api",
-        input=run_input,
-        labels={**compiled.plan.labels, **labels},
+        input=request.input,
+        labels={**plan.labels, **request.labels},
+        dry_run=request.dry_run,
+        concurrency_key=None if limit is None else concurrency_key(limit, request.input),
+        admitted=limit is None,
     )
 
 
-async def start(parts: Parts, compiled: Compiled, run_id: str, caller: Caller, run_input: Any) -> None:
+async def admit(connection: AsyncConnection, plan: Plan, run: runs.NewRun) -> runs.NewRun:
+    """The run with its place among those of its key, if one is free. Raises ConflictError where it may not wait."""
+    if plan.concurrency is None or run.concurrency_key is None:
+        return run
+    await admission.lock_key(connection, run.workflow, run.concurrency_key)
+    others = await admission.open_with_key(connection, run.workflow, run.concurrency_key)
+    if len(others) < plan.concurrency.max:
+        return replace(run, admitted=True)
+    if plan.concurrency.policy == "reject":
+        raise ConflictError(
+            f"{plan.concurrency.max} runs of {run.workflow} with this key are under way.", code="concurrency-limit"
+        )
+    return run
+
+
+async def start(parts: Parts, compiled: Compiled, run: runs.NewRun) -> None:
     """Start a recorded run in Temporal; once, however often it is asked for."""
-    await start_run(parts.temporal, compiled.plan, run_id, RunRequest(input=run_input, caller=caller))
+    request = RunRequest(input=run.input, caller=run.caller, admitted=run.admitted, dry_run=run.dry_run)
+    await start_run(parts.temporal, compiled.plan, run.run_id, request)
 
 
 async def note_started(parts: Parts, run_id: str) -> None:
@@ -112,14 +178,23 @@ def accepted(parts: Parts, run: runs.NewRun) -> Run:
         started_at=datetime.now(UTC),
         ended_at=None,
         links=run_links(parts, run.workflow, run.run_id),
+        dry_run=run.dry_run,
     )
 
 
-def recorded(parts: Parts, row: Row[Any], steps: Sequence[StepState] = (), live: LiveRun | None = None) -> Run:
-    """The run object of a row; a run that has not ended is as Temporal shows it."""
+def recorded(
+    parts: Parts,
+    row: Row[Any],
+    steps: Sequence[StepState] = (),
+    live: LiveRun | None = None,
+    compensations: Sequence[StepState] = (),
+) -> Run:
+    """The run object of a row; a run that has not ended is as Temporal shows it, unless it waits for its place."""
     links = run_links(parts, row.definition_id, row.run_id)
     status = RunStatus(row.status)
-    if live is not None and not status.ended:
+    if not status.ended and row.concurrency_key is not None and row.admitted_at is None:
+        status = RunStatus.QUEUED
+    elif live is not None and not status.ended:
         status = live.status
     return Run(
         run_id=row.run_id,
@@ -135,7 +210,10 @@ def recorded(parts: Parts, row: Row[Any], steps: Sequence[StepState] = (), live:
         started_at=row.started_at,
         ended_at=row.ended_at,
         links=links,
+        parent=row.parent,
+        dry_run=row.dry_run,
         steps=tuple(steps),
+        compensations=tuple(compensations),
     )
 
 
@@ -144,11 +222,10 @@ def _shown_output(output: Any, this: str) -> Any:
     return output if size <= INLINE_OUTPUT_BYTES else {"ref": f"{this}/output", "bytes": size}
 
 
-async def must_be_listed(parts: Parts, connection: AsyncConnection, caller: Caller, definition_id: str) -> None:
+async def must_be_listed(connection: AsyncConnection, caller: Caller, definition_id: str) -> None:
     """Tell an empty list of runs from the list of something that is not there. Raises NotFoundError."""
     stored = await definitions.find_latest(connection, definition_id)
-    compiled = parts.compiled.compiled(stored)
-    if not caller.sees_all and caller.role not in compiled.head.access.execute:
+    if not caller.sees_all and caller.role not in stored.roles:
         raise NotFoundError("There is no such workflow.")
 
 
@@ -156,16 +233,19 @@ async def show_run(parts: Parts, caller: Caller, workflow: str | None, run_id: s
     """One run with its steps. A run that ended behind the engine's back is closed on the way. Raises NotFoundError."""
     async with parts.database.connect() as connection:
         row = await runs.find_run(connection, caller, workflow, run_id)
-    live = None
+    live, reports = None, ()
     if row.ended_at is None:
         live = await describe_run(parts.temporal, run_id)
         if live is not None and live.status.ended:
             await _close(parts, run_id, live)
+        elif live is not None:
+            reports = await parts.reports.of(run_id, live.history_length)
     async with parts.database.connect() as connection:
         row = await runs.find_run(connection, caller, workflow, run_id)
         steps = await runs.find_steps(connection, caller, run_id)
         names = await step_names(parts, connection, row.definition_id, row.version)
-    return recorded(parts, row, _step_states(names, steps, live, ended=row.ended_at is not None), live)
+    states = _States(steps, live, reports, ended=row.ended_at is not None)
+    return recorded(parts, row, [states.state(name) for name in names], live, states.compensations())
 
 
 async def _close(parts: Parts, run_id: str, live: LiveRun) -> None:
@@ -187,32 +267,113 @@ async def step_names(parts: Parts, connection: AsyncConnection, workflow: str, v
     if compiled is not None:
         return [node.id for node in compiled.plan.nodes]
     stored = await definitions.find_version(connection, workflow, version)
-    return [step["id"] for step in stored.source["steps"]]
+    return [step["id"] for step in (*stored.source["steps"], *(stored.source.get("on_failure") or ()))]
 
 
-def _step_states(
-    names: Sequence[str], rows: Mapping[str, Row[Any]], live: LiveRun | None, *, ended: bool
-) -> list[StepState]:
-    pending = {} if live is None else {step.id: step for step in live.steps}
-    return [_step_state(name, rows.get(name), None if ended else pending.get(name), ended=ended) for name in names]
+async def show_parts(
+    parts: Parts, caller: Caller, row: Row[Any], step_id: str, *, after: int, limit: int
+) -> list[tuple[int, StepState]]:
+    """Items of a map or turns of a loop that a worker has seen or is to see, each with its place."""
+    live = await describe_run(parts.temporal, row.run_id) if row.ended_at is None else None
+    async with parts.autocommit.connect() as connection:
+        found = await runs.find_parts(connection, caller, row.run_id, step_id, after=after, limit=limit)
+    shown = {one.place: state_of(one, ended=row.ended_at is not None) for one in found}
+    for state in live.steps if live else ():
+        part = _PART.fullmatch(state.id)
+        if part is None or part["step"] != step_id or int(part["place"]) <= after:
+            continue
+        if not (known := shown.get(int(part["place"]))) or not known.status.ended:
+            shown[int(part["place"])] = state
+    return sorted(shown.items())[:limit]
 
 
-def _step_state(name: str, row: Row[Any] | None, pending: StepState | None, *, ended: bool) -> StepState:
-    if row is None:
-        # Terminated from outside: nobody was left to say what became of the steps that had not ended.
-        return pending or StepState(id=name, status=StepStatus.CANCELLED if ended else StepStatus.PENDING)
-    status = StepStatus(row.status)
-    if not status.ended:
+class _States:
+    """How the steps of one run stand, by what is recorded, what Temporal shows and what the engine says."""
+
+    def __init__(
+        self, rows: Mapping[str, Row[Any]], live: LiveRun | None, reports: Sequence[StepReport], *, ended: bool
+    ) -> None:
+        self._rows = rows
+        self._pending = {} if live is None or ended else {step.id: step for step in live.steps}
+        self._reports = {} if ended else {report.id: report for report in reports}
+        self._ended = ended
+
+    def state(self, name: str) -> StepState:
+        """One step."""
+        row = self._rows.get(name)
+        if row is not None and StepStatus(row.status).ended:
+            return state_of(row)
+        pending = self._pending.get(name)
         if pending is not None:
-            return pending.model_copy(update={"started_at": row.started_at or pending.started_at})
-        status = StepStatus.CANCELLED if ended else status
+            return pending if row is None else pending.model_copy(update={"started_at": row.started_at})
+        report = self._reports.get(name)
+        if report is not None:
+            return self._held_up(name, _reported(report))
+        if row is not None:
+            return state_of(row, ended=self._ended)
+        # Terminated from outside: nobody was left to say what became of the steps that had not ended.
+        return StepState(id=name, status=StepStatus.CANCELLED if self._ended else StepStatus.PENDING)
+
+    def _held_up(self, name: str, state: StepState) -> StepState:
+        """A step that goes on in parts does what they do, when all of them wait for a worker or another attempt."""
+        parts = [one for one in self._pending.values() if (part := _PART.fullmatch(one.id)) and part["step"] == name]
+        if (
+            state.status is not StepStatus.RUNNING
+            or not parts
+            or any(one.status is StepStatus.RUNNING for one in parts)
+        ):
+            return state
+        first = min(parts, key=lambda one: (one.next_attempt_at is None, one.next_attempt_at or _NEVER))
+        more = f" and {len(parts) - 1} more" if len(parts) > 1 else ""
+        reason = f"{first.reason} of {first.id}{more}" if first.status is StepStatus.RETRYING else first.reason
+        return state.model_copy(
+            update={
+                "status": first.status,
+                "reason": reason,
+                "error": first.error,
+                "next_attempt_at": first.next_attempt_at,
+            }
+        )
+
+    def compensations(self) -> list[StepState]:
+        """What undoes steps: what has ended first."""
+        rows = [row for name, row in self._rows.items() if name.endswith(runs.UNDO_SUFFIX)]
+        rows.sort(key=lambda row: (row.ended_at is None, row.ended_at or row.started_at, row.step_id))
+        seen = [state_of(row, ended=self._ended) for row in rows if row.ended_at is not None or self._ended]
+        known = {state.id for state in seen}
+        return [
+            *seen,
+            *(one for name, one in self._pending.items() if name.endswith(runs.UNDO_SUFFIX) and name not in known),
+        ]
+
+
+def state_of(row: Row[Any], *, ended: bool = False) -> StepState:
+    """A recorded step or part. `ended`: its run has, so that it has too."""
+    status = StepStatus(row.status)
+    if ended and not status.ended:
+        status = StepStatus.CANCELLED
     return StepState(
-        id=name,
+        id=row.step_id,
         status=status,
         reason=row.reason,
         attempts=row.attempts,
         started_at=row.started_at,
         ended_at=row.ended_at,
+        detail=None if row.detail is None else StepDetail.model_validate(row.detail),
         error=None if row.error is None or status is StepStatus.SUCCEEDED else Failure.model_validate(row.error),
         output=row.output if row.output_ref is None else {"ref": row.output_ref, "bytes": row.output_bytes},
+    )
+
+
+def _reported(report: StepReport) -> StepState:
+    return StepState(
+        id=report.id,
+        status=report.status,
+        reason=report.reason,
+        attempts=int(report.started_at is not None),
+        started_at=report.started_at,
+        ended_at=report.ended_at,
+        detail=report.detail,
+        error=report.failure,
+        output=None if report.holes else report.output,
     )

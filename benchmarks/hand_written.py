@@ -20,6 +20,8 @@ with workflow.unsafe.imports_passed_through():
     from workers.runtime import ACTIVITIES, SANDBOX, WORKFLOW_TASKS
 
 TASK_QUEUE = "hand-written"
+CHAINS = 20
+"""Side by side in `Conditional`."""
 _TIMEOUT = timedelta(seconds=60)
 
 
@@ -83,13 +85,31 @@ class Ladder:
         return value
 
 
+@workflow.defn
+class Conditional:
+    """Chains side by side, in which every fifth step has a condition on the one before."""
+
+    @workflow.run
+    async def run(self, steps: int) -> None:
+        """Run `steps` steps."""
+
+        async def chain() -> None:
+            value: JsonValue = 0
+            for n in range(steps // CHAINS):
+                if n % 5 == 4 and value != 0:  # noqa: PLR2004 - every fifth
+                    continue
+                value = await _echo(value)
+
+        await asyncio.gather(*[chain() for _ in range(CHAINS)])
+
+
 async def _main() -> None:
     config = ClientConfig.load_client_connect_config()
     client = await Client.connect(**config, data_converter=pydantic_data_converter, identity=f"hand@{os.getpid()}")
     async with Worker(
         client,
         task_queue=TASK_QUEUE,
-        workflows=[Chain, FanOut, Ladder],
+        workflows=[Chain, FanOut, Ladder, Conditional],
         activities=[echo],
         workflow_runner=SANDBOX,
         max_concurrent_workflow_tasks=WORKFLOW_TASKS,

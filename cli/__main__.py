@@ -5,7 +5,7 @@ import sys
 import typer
 
 from cli.client.exit_codes import exit_code_table
-from cli.commands import actions, bench, checks, definitions, keys, prepare, runs, stack
+from cli.commands import actions, answers, bench, checks, definitions, keys, prepare, runs, stack
 from models.errors import TooLooError
 
 app = typer.Typer(
@@ -28,6 +28,10 @@ app.command()(runs.run)
 app.command()(runs.runs)
 app.command()(runs.show)
 app.command()(runs.cancel)
+app.command()(answers.approvals)
+app.command()(answers.approve)
+app.command()(answers.reject)
+app.command()(answers.signal)
 app.command()(actions.action)
 app.command()(actions.actions)
 app.add_typer(keys.app, name="keys")

@@ -54,6 +54,13 @@ class ActionSpec(Generic[InputT, ResultT]):
     """Short and idempotent: may share one activity with its neighbours in a chain."""
     roles: frozenset[Role] = WORKFLOW_ROLES
     """Who a run may act as when it uses this action."""
+    touches_nothing: bool = False
+    """Reads and changes nothing outside of the run, so that a dry run may do it."""
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether somebody else's worker does it."""
+        return False
 
     @property
     def type(self) -> str:
@@ -74,6 +81,41 @@ class ActionSpec(Generic[InputT, ResultT]):
     def result_schema(self) -> dict[str, Any]:
         """JSON Schema 2020-12 of the result."""
         return self.result.model_json_schema(mode="serialization")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeignAction:
+    """An action of a registered service, whose worker may be written in any language that has a Temporal SDK."""
+
+    service: str
+    name: str
+    summary: str
+    input_schema: dict[str, Any]
+    result_schema: dict[str, Any]
+    task_queue: str
+    retry: Retry = Retry()
+    timeout: Timeout = Timeout()
+    idempotent: bool = True
+    roles: frozenset[Role] = WORKFLOW_ROLES
+    touches_nothing: bool = False
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether somebody else's worker does it."""
+        return True
+
+    @property
+    def type(self) -> str:
+        """`service.name`, as steps, catalogue and Temporal know it."""
+        return f"{self.service}.{self.name}"
+
+    @property
+    def queue(self) -> str:
+        """The task queue whose workers do it."""
+        return self.task_queue
+
+
+AnyAction = ActionSpec[Any, Any] | ForeignAction
 
 
 def seconds(value: float | None) -> timedelta | None:

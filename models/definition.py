@@ -8,11 +8,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints, WithJsonSchema
 
+from models.actions import Retry, Timeout
 from models.contract import Contract
 from models.identity import Role
 
 SLUG = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 MAX_STEPS = 5_000
+MAX_HANDLERS = 100
+"""Most steps of `on_failure`."""
+MAX_VERSION = 2**31 - 1
+MAX_TURNS = 10_000
+"""Most turns of a `while`, and most items of a `map`."""
 MAX_WINDOW = 500
 """Most steps in flight at once: one activation must not issue more commands (TRAPS 1)."""
 
@@ -46,6 +52,7 @@ Duration = Annotated[
     ),
 ]
 Slug = Annotated[str, StringConstraints(pattern=SLUG)]
+ItemName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Text = Annotated[str, StringConstraints(max_length=2_000)]
 Expression = Annotated[str, StringConstraints(min_length=1, max_length=4_000)]
 Code = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -71,6 +78,19 @@ class RetryOptions(Contract):
     max_interval: Duration | None = None
     non_retryable: tuple[Code, ...] | None = Field(default=None, max_length=50)
 
+    def over(self, default: Retry) -> Retry:
+        """These options, and the action's own where they say nothing."""
+        if not self.model_fields_set:
+            return default
+        initial = self.initial or default.initial
+        return Retry(
+            max_attempts=self.max_attempts or default.max_attempts,
+            initial=initial,
+            backoff=self.backoff or default.backoff,
+            max_interval=max(initial, self.max_interval or default.max_interval),
+            non_retryable=default.non_retryable if self.non_retryable is None else self.non_retryable,
+        )
+
 
 class TimeoutOptions(Contract):
     """How long a step may take. What is left out comes from the action."""
@@ -80,12 +100,25 @@ class TimeoutOptions(Contract):
     schedule_to_start: Duration | None = None
     heartbeat: Duration | None = None
 
+    def over(self, default: Timeout) -> Timeout:
+        """These options, and the action's own where they say nothing."""
+        if not self.model_fields_set:
+            return default
+        start_to_close = self.start_to_close or default.start_to_close
+        heartbeat = self.heartbeat or default.heartbeat
+        return Timeout(
+            start_to_close=start_to_close,
+            schedule_to_close=self.schedule_to_close or default.schedule_to_close,
+            schedule_to_start=self.schedule_to_start or default.schedule_to_start,
+            heartbeat=None if heartbeat is None else min(heartbeat, start_to_close),
+        )
+
 
 class MapOptions(_Aliased):
     """One turn of the step per item."""
 
-    items: Template
-    as_: Slug = Field(default="item", alias="as")
+    items: Template = Field(description="A list, a reference to one, or a CEL expression that gives one.")
+    as_: ItemName = Field(default="item", alias="as")
     max_parallel: int | None = Field(default=None, ge=1, le=MAX_WINDOW)
     on_error: Literal["fail", "continue"] = "fail"
 
@@ -101,14 +134,14 @@ class WhileOptions(Contract):
     """Turns of the step as long as the condition holds, evaluated after each."""
 
     condition: Expression
-    max: int = Field(ge=1, le=10_000)
+    max: int = Field(ge=1, le=MAX_TURNS)
 
 
 class SubWorkflow(Contract):
     """A run of another definition as a step."""
 
     id: Slug
-    version: int | None = Field(default=None, ge=1)
+    version: int | None = Field(default=None, ge=1, le=MAX_VERSION)
     wait: bool = True
 
 
@@ -125,8 +158,8 @@ class Wait(_Aliased):
 class Approval(_Aliased):
     """A question to a person."""
 
-    schema_: JsonSchema | None = Field(default=None, alias="schema")
-    roles: tuple[Role, ...] = (Role.ADMIN,)
+    schema_: JsonSchema | None = Field(default=None, alias="schema", description="JSON Schema of the answer's data.")
+    roles: tuple[Role, ...] = Field(default=(Role.ADMIN,), min_length=1)
     allow_requester: bool = False
     timeout: Duration | None = None
     on_timeout: Literal["fail", "continue"] = "fail"
@@ -159,7 +192,7 @@ class StepDefinition(_Aliased):
     when: Expression | None = None
     join: Literal["all", "any", "none_failed", "all_done"] = "all"
     map: MapOptions | None = None
-    switch: tuple[SwitchCase, ...] | None = None
+    switch: tuple[SwitchCase, ...] | None = Field(default=None, min_length=1, max_length=100)
     while_: WhileOptions | None = Field(default=None, alias="while")
     workflow: SubWorkflow | None = None
     wait: Wait | None = None
@@ -186,7 +219,7 @@ class Concurrency(Contract):
     """How many runs with the same key at once."""
 
     key: Template = None
-    max: int = Field(default=1, ge=1)
+    max: int = Field(default=1, ge=1, le=1_000)
     policy: Literal["queue", "reject", "cancel_oldest"] = "queue"
 
 
@@ -204,7 +237,7 @@ class DefinitionHead(Contract):
     description: Text = ""
     input: JsonSchema | None = Field(default=None, description="JSON Schema 2020-12 of the run's input.")
     output: Template = Field(default=None, description="What the run gives back; references are resolved.")
-    on_failure: tuple[StepDefinition, ...] | None = None
+    on_failure: tuple[StepDefinition, ...] | None = Field(default=None, min_length=1, max_length=MAX_HANDLERS)
     limits: Limits = Limits()
     concurrency: Concurrency | None = None
     access: Access = Access()
@@ -218,22 +251,8 @@ class Definition(DefinitionHead):
     steps: tuple[StepDefinition, ...] = Field(min_length=1, max_length=MAX_STEPS)
 
 
-NOT_YET_IN_STEP = (
-    "when",
-    "join",
-    "map",
-    "switch",
-    "while",
-    "workflow",
-    "wait",
-    "approval",
-    "compensate",
-    "cache",
-    "priority",
-    "fuse",
-    "mock",
-)
-NOT_YET_IN_DEFINITION = ("on_failure", "concurrency", "triggers")
+NOT_YET_IN_STEP = ("fuse",)
+NOT_YET_IN_DEFINITION = ("triggers",)
 """Fields of the language that the engine does not run yet: any value but the default is refused by name."""
 
 

@@ -59,7 +59,14 @@ class Counter(Contract):
 QUEUE = "orchestration"
 
 ECHO = ActionSpec(
-    service="flow", name="echo", summary="Give back a value", input=Echo, result=Echo, task_queue=QUEUE, fusible=True
+    service="flow",
+    name="echo",
+    summary="Give back a value",
+    input=Echo,
+    result=Echo,
+    task_queue=QUEUE,
+    fusible=True,
+    touches_nothing=True,
 )
 SLEEP = ActionSpec(
     service="flow",

@@ -55,8 +55,29 @@ class Failure(Contract):
     attempt: int | None
 
 
+class ItemCounts(Contract):
+    """How far a map is."""
+
+    total: int
+    ended: int
+    failed: int
+    skipped: int
+
+
+class StepDetail(Contract):
+    """What is to be seen of a step that is more than one call of an action."""
+
+    until: datetime | None = None
+    """When a wait or an approval is over."""
+    items: ItemCounts | None = None
+    turn: int | None = None
+    """Turns of a `while` that have ended."""
+    run_id: str | None = None
+    """The run of another definition that it is."""
+
+
 class StepState(Contract):
-    """One step of a run."""
+    """One step of a run, an item of its map, or what undoes it."""
 
     id: str
     status: StepStatus
@@ -66,6 +87,7 @@ class StepState(Contract):
     started_at: datetime | None = None
     ended_at: datetime | None = None
     next_attempt_at: datetime | None = None
+    detail: StepDetail | None = None
     error: Failure | None = None
     output: JsonValue = None
     """The value, or `{"ref", "bytes"}` when it is large."""
@@ -87,7 +109,12 @@ class Run(Contract):
     started_at: datetime
     ended_at: datetime | None
     links: dict[str, str]
+    parent: str | None = None
+    """The run whose step this one is."""
+    dry_run: bool = False
     steps: tuple[StepState, ...] = ()
+    compensations: tuple[StepState, ...] = ()
+    """What undid steps, in the order it did: `<step>:undo`."""
 
 
 class LiveRun(Contract):
@@ -97,7 +124,8 @@ class LiveRun(Contract):
     ended_at: datetime | None
     error: Failure | None = None
     steps: tuple[StepState, ...] = ()
-    """Steps whose activity is under way or waits."""
+    """Steps, and parts of steps, whose activity is under way or waits."""
+    history_length: int = 0
 
 
 class RunRequest(Contract):
@@ -108,6 +136,21 @@ class RunRequest(Contract):
     trigger: str = "api"
     recorded: bool = True
     """Whether the record of the run exists already: the API writes it before it starts one, a schedule can not."""
+    admitted: bool = True
+    """Whether the run has its place among those of its definition that may run at once."""
+    dry_run: bool = False
+    parent: str | None = None
+    """The run whose step this one is."""
+    depth: int = 0
+    """Of parents above it."""
+
+
+class CacheCall(Contract):
+    """Under which key a result is kept, and for how long."""
+
+    key: JsonValue
+    holes: tuple[Hole, ...] = ()
+    ttl_seconds: float
 
 
 class StepCall(Contract):
@@ -115,15 +158,24 @@ class StepCall(Contract):
 
     caller: Caller
     holes: tuple[Hole, ...] = ()
+    part: bool = False
+    """Whether it is only a part of a step, whose end the engine records."""
+    cache: CacheCall | None = None
 
 
-class StepEnd(Contract):
-    """How a step ended that no worker recorded as such: skipped, cancelled, failed by a timeout."""
+class StepReport(Contract):
+    """A step, or what undid one, as the engine knows it, where no worker says more."""
 
     id: str
+    part: bool = False
     status: StepStatus
     reason: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    detail: StepDetail | None = None
     failure: Failure | None = None
+    output: JsonValue = None
+    holes: tuple[Hole, ...] = ()
 
 
 class OpenRun(Contract):
@@ -133,6 +185,75 @@ class OpenRun(Contract):
     workflow: str
     version: int
     request: RunRequest
+    labels: dict[str, str]
+
+
+class OpenChild(Contract):
+    """A run of another definition, as a step asks for it."""
+
+    parent: str
+    run_id: str
+    workflow: str
+    version: int
+    caller: Caller
+    input: JsonValue
+    holes: tuple[Hole, ...] = ()
+    dry_run: bool = False
+    depth: int
+
+
+class OpenedChild(Contract):
+    """A recorded run, ready to start."""
+
+    plan: str
+    """In its JSON form."""
+    input: JsonValue
+    """Whole."""
+
+
+class Admit(Contract):
+    """A run asks for its place among those of its definition that may run at once."""
+
+    run_id: str
+    key: str
+    max: int
+    policy: str
+
+
+class Admission(Contract):
+    """Whether it has it, and which runs have to make room first."""
+
+    admitted: bool
+    cancel: tuple[str, ...] = ()
+    refused: str | None = None
+    """Why it is not to wait."""
+
+
+class AskApproval(Contract):
+    """A question to put before people."""
+
+    run_id: str
+    workflow: str
+    step_id: str
+    summary: str
+    owner_id: str
+    roles: tuple[str, ...]
+    allow_requester: bool
+    schema_: JsonValue = None
+    shown: JsonValue
+    holes: tuple[Hole, ...] = ()
+    until: datetime | None
+
+
+class SettleApproval(Contract):
+    """How a question was answered."""
+
+    run_id: str
+    step_id: str
+    decision: str
+    """`approved`, `rejected` or `timed_out`."""
+    by: str | None
+    comment: str | None
 
 
 class CloseRun(Contract):
@@ -143,7 +264,7 @@ class CloseRun(Contract):
     output: JsonValue
     holes: tuple[Hole, ...] = ()
     error: Failure | None
-    steps: tuple[StepEnd, ...]
+    steps: tuple[StepReport, ...]
 
 
 class RecordedEnd(Contract):
@@ -151,5 +272,5 @@ class RecordedEnd(Contract):
 
     status: RunStatus
     output: JsonValue
-    """The value, or `{"ref", "bytes"}` when it is large."""
+    holes: tuple[Hole, ...] = ()
     error: Failure | None

@@ -38,18 +38,49 @@ MISSING = Missing()
 
 
 @dataclass(frozen=True)
-class Hole:
-    """A place in an input that a worker fills from a stored value."""
+class Read:
+    """One reading of a value: where, and what counts instead when that is missing or null."""
 
-    at: Path
-    """Where in the input."""
-    stored: StoredValue
-    path: Path
-    """Where in the stored value. When it leads nowhere and there is no default, the key is left out."""
+    path: Path = ()
     has_default: bool = False
     default: Any = None
 
+    def of(self, value: Any) -> Any:
+        """What is read of a JSON value, or MISSING."""
+        found = walk(value, self.path)
+        return self.default if self.has_default and (found is None or isinstance(found, Missing)) else found
 
+
+WHOLE = Read()
+"""Reads all of a value."""
+
+
+@dataclass(frozen=True)
+class Hole:
+    """A place in a value that a worker fills from a stored value."""
+
+    at: Path
+    """Where in the value."""
+    stored: StoredValue
+    reads: tuple[Read, ...] = ()
+    """What to read of the stored value, one after the other. When that is missing, the key is left out."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A JSON value of a run. Parts of it may lie outside of history: null stands where its holes are."""
+
+    json: Any = None
+    holes: tuple[Hole, ...] = ()
+
+    @classmethod
+    def of_stored(cls, stored: StoredValue) -> "Value":
+        """A value that as a whole lies outside of history."""
+        return cls(None, (Hole((), stored),))
+
+
+NULL = Value()
+VALUE = TypeAdapter(Value)
 HOLES = TypeAdapter(tuple[Hole, ...])
 STORED_VALUE = TypeAdapter(StoredValue)
 
@@ -65,6 +96,32 @@ def walk(value: Any, path: Sequence[str | int]) -> Any:
             case _:
                 return MISSING
     return value
+
+
+def select(value: Value, read: Read) -> Value | Missing:
+    """What is read of a value, holes and all, or MISSING."""
+    path = _from_the_start(value.json, read.path)
+    for hole in value.holes:
+        if hole.at == path[: len(hole.at)]:
+            rest = Read(path[len(hole.at) :], read.has_default, read.default)
+            return Value(None, (Hole((), hole.stored, hole.reads if rest == Read() else (*hole.reads, rest)),))
+    found = read.of(value.json)
+    if isinstance(found, Missing):
+        return MISSING
+    if not value.holes:
+        return Value(found)
+    depth = len(path)
+    inside = [hole for hole in value.holes if hole.at[:depth] == path]
+    return Value(found, tuple(Hole(hole.at[depth:], hole.stored, hole.reads) for hole in inside))
+
+
+def _from_the_start(value: Any, path: Path) -> Path:
+    """The path with places counted from a list's end counted from its start, as far as the value knows."""
+    parts: list[str | int] = []
+    for part in path:
+        parts.append(part + len(value) if isinstance(value, list) and isinstance(part, int) and part < 0 else part)
+        value = walk(value, (part,))
+    return tuple(parts)
 
 
 class MissingValueError(LookupError):
@@ -90,9 +147,3 @@ def put(document: Any, at: Path, value: Any) -> Any:
     else:
         raise MissingValueError
     return document
-
-
-def read(value: Any, path: Path, *, has_default: bool, default: Any) -> Any:
-    """What a reference stands for: the value at the path, or its default where that is missing or null."""
-    found = walk(value, path)
-    return default if has_default and (found is None or isinstance(found, Missing)) else found

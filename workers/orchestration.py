@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from activities.engine import EngineActivities
 from activities.flow import FlowActivities
-from activities.orchestration import OrchestrationActivities, RunRecordActivities
+from activities.orchestration import OrchestrationActivities
 from models import flow, orchestration
 from workers.runs_in_temporal import RunsInTemporal
 from workers.runtime import WorkerParts, WorkerSpec, main
@@ -12,11 +13,20 @@ from workflows.run_dag import RunDagWorkflow
 
 
 def _activities(parts: WorkerParts) -> Sequence[Callable[..., Any]]:
-    record = RunRecordActivities(parts.database, parts.blobs)
-    own = OrchestrationActivities(parts.database, RunsInTemporal(parts.client, parts.database))
+    runs = RunsInTemporal(parts.client, parts.database)
+    engine = EngineActivities(parts.database, parts.blobs, runs)
+    own = OrchestrationActivities(parts.database, runs)
     return [
-        record.open_run,
-        record.close_run,
+        engine.open_run,
+        engine.open_child,
+        engine.admit_run,
+        engine.cancel_run,
+        engine.evaluate,
+        engine.fill,
+        engine.keep,
+        engine.ask_approval,
+        engine.settle_approval,
+        engine.close_run,
         *parts.adapter.activities(FlowActivities(parts.database), flow.ACTIONS),
         *parts.adapter.activities(own, orchestration.ACTIONS),
     ]

@@ -1,6 +1,7 @@
 """Runs from outside of their workflow: starting, describing and cancelling them. Not workflow code itself."""
 
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -9,16 +10,25 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import PendingActivityState, TimeoutType
 from temporalio.api.failure.v1 import Failure as TemporalFailure
 from temporalio.api.workflow.v1 import PendingActivityInfo
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
-from temporalio.common import RawValue, SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import RawValue, WorkflowIDReusePolicy
 from temporalio.envconfig import ClientConfig
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from models.runs import Failure, LiveRun, RunRequest, RunStatus, StepState, StepStatus
+from models.errors import ConflictError, ForbiddenError, InvalidInputError, Problem, TooLooError, UnavailableError
+from models.runs import Failure, LiveRun, RunRequest, RunStatus, StepReport, StepState, StepStatus
+from workflows.dag.effects import Answer
 from workflows.dag.plan import Plan
 from workflows.payloads import Blobs, data_converter
-from workflows.search_attributes import DEFINITION, TRIGGER, USER, VERSION
+from workflows.start import PLACE_IS_FREE, run_attributes, run_priority, run_summary
 
 TASK_QUEUE = "orchestration"
 
@@ -31,6 +41,10 @@ _STATUSES = {
     WorkflowExecutionStatus.TERMINATED: RunStatus.TERMINATED,
     WorkflowExecutionStatus.TIMED_OUT: RunStatus.TIMED_OUT,
 }
+ANSWER_WITHIN = timedelta(seconds=5)
+"""What a worker may take to answer a query or an update."""
+SHOWN_WITHIN = timedelta(seconds=2)
+"""The same for a query that people wait for, and that is only part of what they see."""
 EVENTS_BEFORE_A_WORKER = 2
 """A history of a start and a scheduled workflow task: no worker has taken the run yet."""
 
@@ -64,15 +78,9 @@ async def start_run(client: Client, plan: Plan, run_id: str, request: RunRequest
             id=run_id,
             task_queue=TASK_QUEUE,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            search_attributes=TypedSearchAttributes(
-                [
-                    SearchAttributePair(DEFINITION, plan.workflow),
-                    SearchAttributePair(VERSION, plan.version),
-                    SearchAttributePair(USER, request.caller.user_id),
-                    SearchAttributePair(TRIGGER, request.trigger),
-                ]
-            ),
-            static_summary=f"{plan.workflow} v{plan.version}: {len(plan.nodes)} steps",
+            search_attributes=run_attributes(plan, request),
+            static_summary=run_summary(plan),
+            priority=run_priority(request.caller),
         )
     except WorkflowAlreadyStartedError:
         return
@@ -95,7 +103,57 @@ async def describe_run(client: Client, run_id: str) -> LiveRun | None:
         ended_at=described.close_time,
         error=await _failure_of(handle) if status is RunStatus.FAILED else _outside_failure(status),
         steps=tuple(_pending_step(pending) for pending in described.raw_description.pending_activities),
+        history_length=described.history_length,
     )
+
+
+async def step_reports(client: Client, run_id: str) -> list[StepReport]:
+    """Steps as the run's engine knows them. Raises RPCError when no worker answers within the time."""
+    return await client.get_workflow_handle(run_id).query(
+        "tooloo-steps", result_type=list[StepReport], rpc_timeout=SHOWN_WITHIN
+    )
+
+
+async def signal_run(client: Client, run_id: str, name: str, payload: Any, signal_id: str) -> None:
+    """Send a signal. Raises ConflictError when the run has ended."""
+    try:
+        await client.get_workflow_handle(run_id).signal(name, args=[payload, signal_id])
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise ConflictError("The run has already ended.", code="run-ended") from error
+        raise
+
+
+async def wake_run(client: Client, run_id: str) -> None:
+    """Tell a run that waits for its place that one is free; no matter when nobody hears it."""
+    with suppress(RPCError):
+        await client.get_workflow_handle(run_id).signal(PLACE_IS_FREE)
+
+
+async def answer_run(client: Client, run_id: str, step_id: str, answer: Answer) -> None:
+    """Answer an approval. Raises a TooLooError that says why it cannot be taken."""
+    handle = client.get_workflow_handle(run_id)
+    try:
+        await handle.execute_update("tooloo-answer", args=[step_id, answer], rpc_timeout=ANSWER_WITHIN)
+    except WorkflowUpdateFailedError as error:
+        raise _refused(error.cause) from error
+    except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+        raise UnavailableError("No worker of the orchestration service answers.") from error
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise ConflictError("The run has already ended.", code="run-ended") from error
+        raise
+
+
+def _refused(cause: BaseException | None) -> TooLooError:
+    code = cause.type if isinstance(cause, ApplicationError) and cause.type else "conflict"
+    message = cause.message if isinstance(cause, ApplicationError) else str(cause)
+    if code == ForbiddenError.code:
+        return ForbiddenError(message)
+    if code == InvalidInputError.code:
+        listed = cause.details[0] if isinstance(cause, ApplicationError) and cause.details else []
+        return InvalidInputError(message, problems=[Problem.model_validate(problem) for problem in listed])
+    return ConflictError(message, code=code)
 
 
 async def cancel_run(client: Client, run_id: str) -> None:

@@ -5,10 +5,13 @@ from dataclasses import replace
 from typing import Protocol
 
 from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import (
     DataConverter,
+    DefaultFailureConverter,
     ExternalStorage,
+    PayloadConverter,
     StorageDriver,
     StorageDriverClaim,
     StorageDriverRetrieveContext,
@@ -58,7 +61,26 @@ class BlobDriver(StorageDriver):
         return [Payload.FromString(item) for item in items]
 
 
+class FailuresOfOthers(DefaultFailureConverter):
+    """Leaves out details of errors that a foreign worker has encoded in its own way.
+
+    Who reads a failure in a workflow could not go on otherwise, ever.
+    """
+
+    def from_failure(self, failure: Failure, payload_converter: PayloadConverter) -> BaseException:
+        """The error of a failure; its causes come here by themselves."""
+        try:
+            return super().from_failure(failure, payload_converter)
+        except Exception:  # whatever a converter raises
+            if not failure.HasField("application_failure_info"):
+                raise
+            readable = Failure()
+            readable.CopyFrom(failure)
+            readable.application_failure_info.ClearField("details")
+            return super().from_failure(readable, payload_converter)
+
+
 def data_converter(blobs: Blobs) -> DataConverter:
     """The converter every client and worker of TooLoo uses."""
     storage = ExternalStorage(drivers=[BlobDriver(blobs)], payload_size_threshold=INLINE_LIMIT)
-    return replace(pydantic_data_converter, external_storage=storage)
+    return replace(pydantic_data_converter, external_storage=storage, failure_converter_class=FailuresOfOthers)

@@ -2,23 +2,24 @@
 
 from typing import Any
 
-from models.actions import ActionSpec
+from models.actions import AnyAction
 from models.catalogue import ACTIONS
 
 RECONCILE = "tooloo-reconcile"
 
 
-def action_definition_id(spec: ActionSpec[Any, Any]) -> str:
+def action_definition_id(spec: AnyAction) -> str:
     """Id of the definition that runs one action by itself."""
     return f"tooloo-{spec.service}-{spec.name}"
 
 
 def platform_definitions() -> list[dict[str, Any]]:
     """Definitions that `./tooloo up` applies, as they would be posted."""
-    return [*map(_action_definition, ACTIONS), _reconcile()]
+    return [*map(action_definition, ACTIONS), _reconcile()]
 
 
-def _action_definition(spec: ActionSpec[Any, Any]) -> dict[str, Any]:
+def action_definition(spec: AnyAction) -> dict[str, Any]:
+    """The definition that runs one action by itself."""
     return {
         "id": action_definition_id(spec),
         "name": spec.type,

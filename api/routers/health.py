@@ -2,9 +2,10 @@
 
 from datetime import UTC, datetime
 
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import Response
 
-from api.dependencies import DatabaseDep, TemporalDep
+from api.dependencies import DatabaseDep, PartsDep, TemporalDep
 from api.health import Readiness, ServicesHealth, check_dependencies, check_services
 from api.routing import resource
 from models.contract import Contract
@@ -34,6 +35,13 @@ async def get_readiness(database: DatabaseDep, temporal: TemporalDep, response: 
 
 
 @router.get("/health/services")
-async def get_services_health(temporal: TemporalDep) -> ServicesHealth:
-    """The nine services and their workers. A worker counts for 75 seconds after it was last seen."""
-    return await check_services(temporal, datetime.now(UTC))
+async def get_services_health(parts: PartsDep) -> ServicesHealth:
+    """The nine services, the registered ones, and their workers. A worker counts for 75 seconds after it was last seen.
+
+    While the database is away, only the nine are known.
+    """
+    try:
+        foreign = {spec.service: spec.queue for spec in await parts.compiled.foreign_actions()}
+    except (SQLAlchemyError, OSError):
+        foreign = {}
+    return await check_services(parts.temporal, datetime.now(UTC), foreign)

@@ -12,22 +12,22 @@ from starlette.responses import Response
 from api.bodies import DOCUMENT_BODY, DocumentDep
 from api.dependencies import CallerDep, DatabaseDep, PartsDep, require
 from api.idempotency import Answer
-from api.pagination import Page, PageDep
+from api.pagination import Page, PageDep, Place, Text
+from api.parts import Parts
 from api.repeatable import IdempotencyDep
 from api.routing import resource
 from api.runs import show_run
-from models.catalogue import CATALOGUE
 from models.definition import SLUG, Definition
-from models.errors import ForbiddenError, InvalidInputError
+from models.errors import ConflictError, ForbiddenError, InvalidInputError
 from models.graphs import EdgeKind, Graph, GraphEdge
 from models.identity import Caller, Role
-from models.workflows import SavedWorkflow, ValidatedWorkflow, Workflow, WorkflowSummary
+from models.workflows import SavedWorkflow, StoredDefinition, ValidatedWorkflow, Workflow, WorkflowSummary
 from services.orchestration import definitions
-from services.orchestration.definitions import StoredDefinition
 from services.orchestration.graphs import graph_of, mermaid, svg
-from workflows.dag.compile import Compiled, compile_definition
+from workflows.dag.compile import Compiled
 from workflows.dag.outline import outline
 from workflows.dag.plan import Plan
+from workflows.dag.signature import Signature
 
 router = resource("workflows")
 
@@ -39,20 +39,26 @@ _SVG_HEADERS = {
 
 AuthorDep = Annotated[Caller, Depends(require(Role.AUTHOR, Role.ADMIN))]
 WorkflowId = Annotated[str, Path(pattern=SLUG, examples=["code-review"])]
-_CURSOR = TypeAdapter(str)
-_VERSION_CURSOR = TypeAdapter(int)
+_CURSOR = TypeAdapter[str](Text)
+_VERSION_CURSOR = TypeAdapter[int](Place)
 
 
 @router.post("/workflow", response_model=SavedWorkflow, status_code=201, openapi_extra=DOCUMENT_BODY)
 async def create_workflow(
-    document: DocumentDep, caller: AuthorDep, database: DatabaseDep, idempotency: IdempotencyDep
+    document: DocumentDep, caller: AuthorDep, parts: PartsDep, idempotency: IdempotencyDep
 ) -> Response:
     """Create or change a definition (JSON or YAML): 201 with its new version, 200 when nothing changed."""
-    compiled = _compile(document)
+    compiled = await _compile(parts, document, caller)
 
     async def save() -> Answer:
+        nonlocal compiled
+        if compiled.signature.calls:
+            await definitions.lock_calls(connection)
+            compiled = await _compile(parts, document, caller)
         plan = compiled.plan
-        version, changed = await definitions.save_definition(connection, caller, plan.workflow, document, plan.hash)
+        version, changed = await definitions.save_definition(
+            connection, caller, plan.workflow, document, plan.hash, compiled.calls
+        )
         saved = SavedWorkflow(
             id=plan.workflow,
             version=version,
@@ -62,15 +68,15 @@ async def create_workflow(
         )
         return Answer.of(201 if changed else 200, saved)
 
-    async with database.begin() as connection:
+    async with parts.database.begin() as connection:
         answer = await idempotency.answer_once(connection, save)
     return answer.response()
 
 
 @router.post("/workflow/validate", openapi_extra=DOCUMENT_BODY)
-async def validate_workflow(document: DocumentDep, _: AuthorDep) -> ValidatedWorkflow:
+async def validate_workflow(document: DocumentDep, caller: AuthorDep, parts: PartsDep) -> ValidatedWorkflow:
     """Check a definition without storing it: its plan, or 422 with everything that is wrong."""
-    compiled = _compile(document)
+    compiled = await _compile(parts, document, caller)
     return ValidatedWorkflow(valid=True, plan=outline(compiled.plan), warnings=compiled.warnings)
 
 
@@ -83,18 +89,30 @@ async def list_workflows(caller: AuthorDep, database: DatabaseDep, page: PageDep
 
 
 @router.get("/workflow/{workflow_id}")
-async def get_workflow(workflow_id: WorkflowId, caller: AuthorDep, database: DatabaseDep) -> Workflow:
-    """The current version of a definition."""
-    async with database.connect() as connection:
+async def get_workflow(workflow_id: WorkflowId, caller: AuthorDep, parts: PartsDep) -> Workflow:
+    """The current version of a definition, with the schemas that make it an action to others."""
+    async with parts.autocommit.connect() as connection:
         stored = await definitions.find_definition(connection, caller, workflow_id)
-    summary = _summary(stored)
-    return Workflow(**summary.model_dump(), definition=stored.source, links=_links(workflow_id))
+    try:
+        signature = (await parts.compiled.compiled(stored)).signature
+    except ConflictError:  # what it names is gone; it is still there to be read
+        signature = Signature(stored.id, stored.version, stored.source.get("input"), {}, {})
+    return Workflow(
+        **_summary(stored).model_dump(),
+        definition=stored.source,
+        input_schema=signature.input_schema,
+        output_schema=signature.output_schema,
+        links=_links(workflow_id),
+    )
 
 
 @router.delete("/workflow/{workflow_id}", status_code=204)
 async def delete_workflow(workflow_id: WorkflowId, caller: AuthorDep, database: DatabaseDep) -> None:
     """Delete a definition. Its runs go on and stay readable; posting it again continues the count of versions."""
     async with database.begin() as connection:
+        if workflow_id.startswith(definitions.PLATFORM_PREFIX):
+            await definitions.find_definition(connection, caller, workflow_id)
+            raise ForbiddenError(f"{workflow_id} belongs to TooLoo itself.")
         await definitions.delete_definition(connection, caller, workflow_id)
 
 
@@ -126,7 +144,10 @@ async def get_graph(
     format: GraphFormat = GraphFormat.JSON,  # noqa: A002 - the name of the query parameter
     run: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
-    """The DAG as data, a Mermaid flowchart or a drawing; with `run`, that run's version and the states of its steps."""
+    """The DAG as data, a Mermaid flowchart or a drawing; with `run`, that run's version and the states of its steps.
+
+    Of a run, edges say whether they were taken; steps say what they wait for and until when, and how far they are.
+    """
     shown = None if run is None else await show_run(parts, caller, workflow_id, run)
     if shown is None and caller.role not in {Role.AUTHOR, Role.ADMIN}:
         raise ForbiddenError("Without a run, this needs the role author or admin.")
@@ -135,8 +156,10 @@ async def get_graph(
             stored = await definitions.find_definition(connection, caller, workflow_id)
         else:
             stored = await definitions.find_version(connection, workflow_id, shown.version)
-    plan = parts.compiled.compiled(stored).plan
-    graph = graph_of(Definition.model_validate(stored.source), stored.version, _edges(plan), shown)
+    plan = (await parts.compiled.outlined(stored)).plan
+    definition = Definition.model_validate(stored.source)
+    versions = {node.id: node.run.version for node in plan.nodes if node.run is not None}
+    graph = graph_of(definition, stored.version, _edges(plan), shown, versions)
     match format:
         case GraphFormat.JSON:
             return Response(graph.model_dump_json(), media_type="application/json")
@@ -149,14 +172,14 @@ async def get_graph(
 
 def _edges(plan: Plan) -> Iterator[GraphEdge]:
     for node in plan.nodes:
-        read = {slot.source for slot in node.template.slots}
+        read = node.sources
         for parent in node.parents:
             kind = EdgeKind.DATA if parent in read else EdgeKind.ORDER
             yield GraphEdge(source=plan.nodes[parent].id, target=node.id, kind=kind)
 
 
-def _compile(document: Any) -> Compiled:
-    compiled = compile_definition(document, CATALOGUE)
+async def _compile(parts: Parts, document: Any, caller: Caller) -> Compiled:
+    compiled = await parts.compiled.compile(document, caller.role)
     if isinstance(compiled, Compiled):
         return compiled
     count = "one problem" if len(compiled) == 1 else f"{len(compiled)} problems"

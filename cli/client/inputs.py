@@ -1,7 +1,8 @@
 """Inputs on a command line: `name=text` and `name:=JSON`, as httpie writes them."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -29,15 +30,30 @@ class Assignment:
     """Whether the value is text whose type the schema decides."""
 
 
-def parse_inputs(texts: Sequence[str]) -> dict[str, Assignment]:
+def parse_inputs(texts: Sequence[str], option: str = "--input") -> dict[str, Assignment]:
     """Assignments by name. Raises typer.BadParameter for what is none, or for a name that is given twice."""
     assignments: dict[str, Assignment] = {}
     for text in texts:
-        assignment = _parse_input(text)
+        assignment = _parse_input(text, option)
         if assignment.name in assignments:
-            raise typer.BadParameter(f"{assignment.name!r} is given twice", param_hint="--input")
+            raise typer.BadParameter(f"{assignment.name!r} is given twice", param_hint=option)
         assignments[assignment.name] = assignment
     return assignments
+
+
+def parse_value(texts: Sequence[str], option: str, schema: Callable[[], Any]) -> Any:
+    """One JSON value, or an object of assignments. `schema` is asked only when there is text whose type it decides.
+
+    Raises typer.BadParameter.
+    """
+    if len(texts) == 1:
+        with suppress(InvalidInputError):
+            return read_json(texts[0].encode(errors="surrogateescape"))
+        if texts[0].lstrip()[:1] in {"{", "[", '"'}:
+            raise typer.BadParameter(f"{texts[0]!r} is no JSON", param_hint=option)
+    assignments = parse_inputs(texts, option)
+    known = schema() if any(assignment.plain for assignment in assignments.values()) else None
+    return typed_values(assignments, known)
 
 
 def parse_labels(texts: Sequence[str]) -> dict[str, str]:
@@ -87,17 +103,18 @@ def allowed_types(schema: Any, root: Any) -> frozenset[str]:
     return frozenset(found)
 
 
-def _parse_input(text: str) -> Assignment:
+def _parse_input(text: str, option: str) -> Assignment:
     found = _ASSIGNMENT.fullmatch(text)
     if found is None:
-        raise typer.BadParameter(f"{text!r} is no input; write name=text or name:=JSON", param_hint="--input")
+        kind = "input" if option == "--input" else "JSON"
+        raise typer.BadParameter(f"{text!r} is no {kind}; write name=text or name:=JSON", param_hint=option)
     if found["sign"] == "=":
         return Assignment(found["name"], found["value"], plain=True)
     try:
         return Assignment(found["name"], read_json(found["value"].encode(errors="surrogateescape")), plain=False)
     except InvalidInputError as error:
         message = f"what follows {found['name']}:= is no JSON: {error.problems[0].message}"
-        raise typer.BadParameter(message, param_hint="--input") from error
+        raise typer.BadParameter(message, param_hint=option) from error
 
 
 def _read_as(types: frozenset[str], text: str) -> Any:

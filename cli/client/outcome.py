@@ -1,16 +1,19 @@
 """What became of a run, for people."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import typer
 
+from cli.client.api import path
 from cli.client.exit_codes import ExitCode
 from cli.client.progress import RunEvent, follow
 from cli.client.run_display import RunDisplay
 from cli.client.session import Session
 from cli.client.steps import failure_line
 from cli.client.text import as_json
+from models.errors import TooLooError
 from models.runs import Run, RunStatus
 
 
@@ -20,12 +23,20 @@ def wait_for_end(session: Session, run: Run) -> dict[str, Any]:
     try:
         if not session.json_only:
             session.say(f"run {run.run_id}", style="dim")
-            with RunDisplay(session.console, run) as display:
+            with RunDisplay(session.console, run, failure_steps(session, run)) as display:
                 return _last(map(display.update, events))
         return _last(events)
     except KeyboardInterrupt as interrupt:
         typer.echo(f"The run goes on: ./tooloo show {run.run_id}, or ./tooloo cancel {run.run_id}", err=True)
         raise typer.Exit(ExitCode.INTERRUPTED) from interrupt
+
+
+def failure_steps(session: Session, run: Run) -> frozenset[str]:
+    """Steps of a run that only run when it has failed. None where that cannot be told: it is shown all the same."""
+    with suppress(TooLooError, AttributeError, KeyError, TypeError):
+        graph = session.platform.get(path("workflow", run.workflow, "graph"), {"format": "json", "run": run.run_id})
+        return frozenset(node["id"] for node in graph["nodes"] if node.get("on_failure"))
+    return frozenset()
 
 
 def show_outcome(session: Session, run: Run) -> None:

@@ -71,6 +71,8 @@ def validate(session: Session, file: DefinitionFile) -> None:
     for number, group in enumerate(valid.plan.parallel_groups, start=1):
         session.say(f"{number:>4}  {', '.join(group)}")
     session.say(f"critical path: {' → '.join(valid.plan.critical_path)}")
+    if valid.plan.on_failure:
+        session.say(f"on failure: {', '.join(valid.plan.on_failure)}")
     _warn(session, source, valid.warnings)
 
 

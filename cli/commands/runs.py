@@ -8,12 +8,12 @@ import typer
 from cli.client.api import path
 from cli.client.exit_codes import ExitCode, exit_code_of
 from cli.client.inputs import parse_labels
-from cli.client.outcome import exit_code_of_run, show_outcome, wait_for_end
+from cli.client.outcome import exit_code_of_run, failure_steps, show_outcome, wait_for_end
 from cli.client.refusals import RefusedError, placed_by
 from cli.client.run_display import step_table
 from cli.client.run_input import InputFileOption, InputOptions, read_input
 from cli.client.session import Session, platform_command
-from cli.client.steps import RUN_STYLES, elapsed, run_line
+from cli.client.steps import RUN_STYLES, elapsed, run_line, ways_on
 from cli.client.text import as_json, local_time
 from models.runs import Run, RunStatus
 
@@ -29,10 +29,11 @@ def run(
     labels: Annotated[list[str] | None, typer.Option("--label", metavar="NAME=TEXT", help="For finding it.")] = None,
     *,
     wait: Annotated[bool, typer.Option("--wait", help="Show its steps until it ends; 1 unless it completes.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Touch nothing: steps give their mock.")] = False,
 ) -> None:
     """Start a run."""
     run_input, locator = read_input(inputs or [], input_file, lambda: _input_schema(session, workflow))
-    body = {"input": run_input, "labels": parse_labels(labels or [])}
+    body = {"input": run_input, "labels": parse_labels(labels or [])} | ({"dry_run": True} if dry_run else {})
     with placed_by(locator):
         answer = session.platform.post(path("workflow", workflow, "execute"), body)
     started = Run.model_validate(answer.content, extra="ignore")
@@ -43,7 +44,8 @@ def run(
         show_outcome(session, ended)
         raise typer.Exit(exit_code_of_run(ended))
     session.show_json(answer.content)
-    session.say(f"{started.workflow} version {started.version}: run {started.run_id} {started.status.value}")
+    kind = "dry run" if started.dry_run else "run"
+    session.say(f"{started.workflow} version {started.version}: {kind} {started.run_id} {started.status.value}")
     session.say(f"  ./tooloo show {started.run_id}")
 
 
@@ -67,7 +69,7 @@ def runs(
                 one.run_id,
                 one.workflow,
                 str(one.version),
-                one.status.value,
+                f"{one.status.value}, dry run" if one.dry_run else one.status.value,
                 local_time(one.started_at),
                 elapsed(one.started_at, one.ended_at, now),
                 " ".join(f"{name}={text}" for name, text in sorted(one.labels.items())),
@@ -90,7 +92,13 @@ def show(session: Session, run_id: RunArgument) -> None:
     now = datetime.now(UTC)
     session.say(run_line(one, now), style=RUN_STYLES[one.status])
     session.say(f"run {one.run_id}, started {local_time(one.started_at)} by {one.user_id} ({one.trigger})", style="dim")
-    session.console.print(step_table(list(one.steps), now))
+    if one.parent:
+        session.say(f"a step of the run {one.parent}", style="dim")
+    compensations = {compensation.id for compensation in one.compensations}
+    handlers = failure_steps(session, one)
+    session.console.print(step_table([*one.steps, *one.compensations], now, handlers, compensations))
+    for way in ways_on(one):
+        session.say(f"  {way}")
     session.say(f"input {as_json(one.input)}")
     show_outcome(session, one)
     for name, link in one.links.items():

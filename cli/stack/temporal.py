@@ -18,6 +18,8 @@ _DYNAMIC_CONFIG = {
     # A laptop's few pollers, spread over four partitions, would leave tasks waiting for up to 2 s.
     "matching.numTaskqueueReadPartitions": "1",
     "matching.numTaskqueueWritePartitions": "1",
+    # Users take turns, and a step's priority counts: without it, tasks are handed out in the order they came.
+    "matching.enableFairness": "true",
     # Search attributes registered at `up` can be used by the next request.
     "system.forceSearchAttributesCacheRefreshOnRead": "true",
 }

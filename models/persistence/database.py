@@ -41,8 +41,18 @@ def is_connection_failure(error: BaseException) -> bool:
     if isinstance(error, DBAPIError):
         if error.connection_invalidated or isinstance(error, (InterfaceError, OperationalError)):
             return True
-        return str(getattr(error.orig, "sqlstate", "") or "")[:2] in {"08", "57"}
+        return _class_of(error) in {"08", "57"}
     return isinstance(error, (ConnectionError, TimeoutError, OSError))
+
+
+def is_refused_value(error: DBAPIError) -> bool:
+    """Whether a value cannot be stored, however often it is tried: NUL in a text, a number or a text too large."""
+    return _class_of(error) in {"22", "54"}
+
+
+def _class_of(error: DBAPIError) -> str:
+    """The class of the SQLSTATE."""
+    return str(getattr(error.orig, "sqlstate", "") or "")[:2]
 
 
 async def when_database_is_back(operation: Callable[[], Awaitable[ResultT]]) -> ResultT:

@@ -17,7 +17,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
 metadata = MetaData(
     naming_convention={
@@ -76,6 +76,7 @@ definition_versions = Table(
     Column("version", Integer, primary_key=True),
     Column("hash", String, nullable=False),
     Column("source", JSONB, nullable=False),
+    Column("calls", JSONB, nullable=False, server_default=text("'{}'")),
     Column("owner_id", ForeignKey("users.id"), nullable=False),
     _now("created_at"),
 )
@@ -96,9 +97,21 @@ runs = Table(
     Column("error", JSONB(none_as_null=True)),
     _now("started_at"),
     Column("ended_at", DateTime(timezone=True)),
+    Column("parent", String),
+    Column("dry_run", Boolean, nullable=False, server_default=text("false")),
+    Column("concurrency_key", String),
+    Column("admitted_at", DateTime(timezone=True)),
     Index("ix_runs_definition_id_started_at", "definition_id", "started_at", "run_id"),
     Index("ix_runs_owner_id_started_at", "owner_id", "started_at", "run_id"),
     Index("ix_runs_open", "started_at", postgresql_where=text("ended_at IS NULL")),
+    Index("ix_runs_parent", "parent", postgresql_where=text("parent IS NOT NULL")),
+    Index(
+        "ix_runs_concurrency",
+        "definition_id",
+        "concurrency_key",
+        "started_at",
+        postgresql_where=text("ended_at IS NULL AND concurrency_key IS NOT NULL"),
+    ),
 )
 
 run_steps = Table(
@@ -116,6 +129,51 @@ run_steps = Table(
     Column("output", JSONB(none_as_null=True)),
     Column("output_ref", String),
     Column("output_bytes", Integer),
+    Column("part", Boolean, nullable=False, server_default=text("false")),
+    Column("detail", JSONB(none_as_null=True)),
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("run_id", String, primary_key=True),
+    Column("step_id", String, primary_key=True),
+    Column("owner_id", ForeignKey("users.id"), nullable=False),
+    Column("definition_id", String, nullable=False),
+    Column("summary", String, nullable=False),
+    Column("roles", ARRAY(String), nullable=False),
+    Column("allow_requester", Boolean, nullable=False),
+    Column("schema", JSONB(none_as_null=True)),
+    Column("shown", JSONB(none_as_null=True)),
+    Column("status", String, nullable=False),
+    _now("asked_at"),
+    Column("until", DateTime(timezone=True)),
+    Column("answered_by", String),
+    Column("answered_at", DateTime(timezone=True)),
+    Column("comment", String),
+    Index("ix_approvals_open", "asked_at", postgresql_where=text("status = 'open'")),
+)
+
+step_cache = Table(
+    "step_cache",
+    metadata,
+    Column("owner_id", ForeignKey("users.id"), primary_key=True),
+    Column("action", String, primary_key=True),
+    Column("key_hash", LargeBinary, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Index("ix_step_cache_expires_at", "expires_at"),
+)
+
+services = Table(
+    "services",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("owner_id", ForeignKey("users.id"), nullable=False),
+    Column("task_queue", String, nullable=False),
+    Column("actions", JSONB, nullable=False),
+    _now("created_at"),
+    _now("updated_at"),
 )
 
 blobs = Table(

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from models.errors import NotFoundError
 from models.persistence.database import ResultT, when_database_is_back
 from models.persistence.tables import blobs
-from models.values import Hole, put, read
+from models.values import Hole, put
 
 CACHE_BYTES = 64 * 1024 * 1024
 
@@ -60,7 +60,9 @@ class BlobStore:
         """A value with its holes filled. Raises MissingValueError where one is needed and not there."""
         found = await self.load([hole.stored.ref for hole in holes])
         for hole, data in zip(holes, found, strict=True):
-            part = read(from_json(data), hole.path, has_default=hole.has_default, default=hole.default)
+            part = from_json(data)
+            for read in hole.reads:
+                part = read.of(part)
             value = put(value, hole.at, part)
         return value
 

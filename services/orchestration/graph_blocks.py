@@ -2,8 +2,9 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import lru_cache
 
-from models.graphs import EdgeKind, Graph
+from models.graphs import EdgeKind, EdgeState, Graph
 
 FEWEST_TWINS = 8
 """Fewer are drawn side by side: their lines are easy to follow."""
@@ -11,6 +12,7 @@ FEWEST_TWINS = 8
 Chain = tuple[int, ...]
 _Neighbour = tuple[int, EdgeKind]
 _Neighbours = list[list[_Neighbour]]
+_BlockEdge = tuple[int, int, EdgeKind]
 
 
 @dataclass(frozen=True)
@@ -19,10 +21,10 @@ class Blocks:
 
     members: tuple[tuple[Chain, ...], ...]
     """One step, or a group of equally long chains."""
-    edges: tuple[tuple[int, int, EdgeKind], ...]
-    """Between blocks."""
-    kinds: dict[tuple[int, int], EdgeKind]
-    """Why a step within a chain waits for the one before it."""
+    edges: tuple[tuple[int, int, str], ...]
+    """Between blocks, with their kinds and, where the edges that one stands for agree on it, their states."""
+    kinds: dict[tuple[int, int], str]
+    """The same of the edges within a chain."""
 
 
 def group_twins(graph: Graph) -> Blocks:
@@ -48,12 +50,22 @@ def group_twins(graph: Graph) -> Blocks:
         )
     members.sort()
     block_of = {step: block for block, chains in enumerate(members) for chain in chains for step in chain}
-    joined = [(block_of[source], block_of[target], kind) for source, target, kind in edges]
-    return Blocks(
-        tuple(members),
-        tuple(dict.fromkeys(edge for edge in joined if edge[0] != edge[1])),
-        {(source, target): kind for source, target, kind in edges if block_of[source] == block_of[target]},
-    )
+    states: dict[_BlockEdge, EdgeState | None] = {}
+    kinds: dict[tuple[int, int], str] = {}
+    for (source, target, kind), edge in zip(edges, graph.edges, strict=True):
+        upper, lower = block_of[source], block_of[target]
+        if upper == lower:
+            kinds[source, target] = _words(kind, edge.state)
+        elif states.setdefault((upper, lower, kind), edge.state) is not edge.state:
+            states[upper, lower, kind] = None
+    joined = tuple([(upper, lower, _words(kind, state)) for (upper, lower, kind), state in states.items()])
+    return Blocks(tuple(members), joined, kinds)
+
+
+@lru_cache
+def _words(kind: EdgeKind, state: EdgeState | None) -> str:
+    """The kind with the state of an edge that has one: `data`, `order taken`."""
+    return kind.value if state is None else f"{kind.value} {state.value}"
 
 
 def _chains(above: _Neighbours, below: _Neighbours) -> list[Chain]:

@@ -1,38 +1,39 @@
 """A DAG as SVG: one file that needs no other, readable in light and dark, by eye and by screen reader."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from math import ceil, sqrt
+from math import ceil
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from models.graphs import EdgeKind, Graph, GraphNode
-from services.orchestration.graph_blocks import Blocks, Chain, group_twins
-from services.orchestration.graph_layout import Box, Layout, Line, lay_out
-from services.orchestration.graph_text import cut_middle, fit, plain, width
-from services.orchestration.graph_wording import describe, headline, outcome, side_by_side, status_counts, tooltip
+from models.graphs import EdgeKind, EdgeState, Graph, GraphNode, StepKind
+from services.orchestration.graph_blocks import Blocks, group_twins
+from services.orchestration.graph_cards import (
+    BETWEEN_IN_CHAIN,
+    LABEL_SIZE,
+    Card,
+    Grid,
+    card_of,
+    grid_of,
+)
+from services.orchestration.graph_layout import Layout, Line, lay_out
+from services.orchestration.graph_text import width
+from services.orchestration.graph_wording import (
+    ON_FAILURE,
+    Words,
+    describe,
+    headline,
+    side_by_side,
+    status_counts,
+    words_of,
+)
 
-_LABEL_SIZE = 13.0
-_SMALL_SIZE = 11.0
 _TITLE_SIZE = 18.0
-_LINE = 16
-_PADDING = 13
-_ICON_ROOM = 24
-"""What a symbol takes from a box's lines."""
-_NARROWEST = 124.0
-_WIDEST = 236.0
-_BETWEEN_TWINS = 14
-_BETWEEN_CHAINS = 46
-_IN_CHAIN = 30
-"""Between the cards of a chain within a group."""
-_GROUP_PADDING = 16
-_GROUP_CAPTION = 20
-_GROUP_SHAPE = 1.6
-"""Width by height of a group of twins."""
 _MARGIN = 28
 _HEADER = 92
 _LEGEND = 26
+_ICON_ROOM = 24
 _BETWEEN_KEYS = 22
 _SAMPLE = 30
 """Length of a line in the legend."""
@@ -42,19 +43,12 @@ _TIP = "l-3.6-7h7.2z"
 """An arrow head from its point: every line ends straight down."""
 _TIP_LENGTH = 5
 _WORDS = {EdgeKind.DATA: "reads a result", EdgeKind.ORDER: "order only"}
-
-
-@dataclass(frozen=True)
-class Card:
-    """A step as a box; places are of its upper left corner."""
-
-    x: float
-    y: float
-    status: str
-    tooltip: str
-    label: str
-    action: str
-    outcome: str
+_STATE_WORDS = {EdgeState.NOT_TAKEN: "not taken", EdgeState.UNREACHED: "not reached"}
+_FRAME_PADDING = 18
+_BEFORE_FRAME = 64
+"""Height between the steps and the frame of those that run on failure."""
+_UNDER_STEPS = 22
+"""How far below the steps the line begins that leads to that frame."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +64,33 @@ class Group:
 
 @dataclass(frozen=True)
 class Strokes:
-    """Path data of the lines by kind, and of their arrow heads."""
+    """Path data of the lines by class, and of their arrow heads by state."""
 
     paths: dict[str, str]
-    tips: str
+    tips: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the two graphs of a definition: its steps, or those that run on failure."""
+
+    left: float
+    top: float
+    outer: Strokes
+    groups: tuple[Group, ...]
+    inner: Strokes
+    cards: list[Card]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The frame around the steps that run on failure, and the line that leads there."""
+
+    group: Group
+    line: str
+    tip: str
+    caption_x: float
+    caption_y: float
 
 
 @dataclass(frozen=True)
@@ -83,93 +100,84 @@ class Key:
     x: float
     name: str
     text: str
+    line: str = ""
+    """Classes of a line; empty for a status."""
+    tip: str = ""
 
 
 @dataclass(frozen=True)
-class _Grid:
-    """How the cards of one graph are sized and set into groups."""
+class _Drawn:
+    """One of the graphs, laid out."""
 
-    width: float
-    height: float
+    nodes: Sequence[GraphNode]
+    blocks: Blocks
+    layout: Layout
 
-    def columns(self, chains: Sequence[Chain]) -> int:
-        """Chains in each row of a group."""
-        shape = _GROUP_SHAPE * self.chain_height(chains) / self.width
-        return min(len(chains), ceil(sqrt(len(chains) * shape)))
-
-    def chain_height(self, chains: Sequence[Chain]) -> float:
-        """Chains of a group are equally long."""
-        return len(chains[0]) * (self.height + _IN_CHAIN) - _IN_CHAIN
-
-    def between_rows(self, chains: Sequence[Chain]) -> int:
-        """Rows of chains keep further apart than the steps of a chain, lest they seem to go on."""
-        return _BETWEEN_TWINS if len(chains[0]) == 1 else _BETWEEN_CHAINS
-
-    def box(self, chains: Sequence[Chain]) -> Box:
-        """The size of a block."""
-        if len(chains) == 1:
-            return Box(self.width, self.height)
-        columns = self.columns(chains)
-        rows = ceil(len(chains) / columns)
-        between = self.between_rows(chains)
-        return Box(
-            columns * (self.width + _BETWEEN_TWINS) - _BETWEEN_TWINS + 2 * _GROUP_PADDING,
-            rows * (self.chain_height(chains) + between) - between + 2 * _GROUP_PADDING + _GROUP_CAPTION,
-        )
-
-    def corners(self, chains: Sequence[Chain], left: float, top: float) -> Iterable[tuple[int, float, float]]:
-        """Every step of a block with the corner of its card; `left` and `top` are the block's."""
-        if len(chains) > 1:
-            left, top = left + _GROUP_PADDING, top + _GROUP_PADDING + _GROUP_CAPTION
-        columns = self.columns(chains)
-        for index, chain in enumerate(chains):
-            x = left + index % columns * (self.width + _BETWEEN_TWINS)
-            y = top + index // columns * (self.chain_height(chains) + self.between_rows(chains))
-            for depth, step in enumerate(chain):
-                yield step, x, y + depth * (self.height + _IN_CHAIN)
+    def part(self, grid: Grid, words: Mapping[str, Words], left: float, top: float) -> Part:
+        """At a place. `words`: of each step."""
+        cards, inner = _cards(self, grid, words)
+        groups = tuple(_groups(self.blocks, self.layout, grid))
+        return Part(_px(left), _px(top), _strokes(self.layout.lines), groups, _strokes(inner), cards)
 
 
 def svg(graph: Graph) -> str:
     """The drawing. Raises graphlib.CycleError when the graph is no DAG."""
-    blocks = group_twins(graph)
-    grid = _grid(graph.nodes)
-    layout = lay_out([grid.box(chains) for chains in blocks.members], blocks.edges)
+    words = {node.id: words_of(node) for node in graph.nodes}
+    grid = grid_of(graph.nodes, words)
+    steps, handlers = (_lay_out(graph, grid, on_failure=which) for which in (False, True))
     title, subtitle = headline(graph)
     legend, legend_width = _legend(graph)
-    wide = max(layout.width, width(title, _TITLE_SIZE), width(subtitle, _LABEL_SIZE), legend_width)
-    header = _HEADER + (_LEGEND if legend else 0)
-    cards, inner = _cards(graph.nodes, blocks, layout, grid)
+    framed = handlers.layout.width + 2 * _FRAME_PADDING if handlers.nodes else 0.0
+    drawn = max(steps.layout.width, framed)
+    wide = max(drawn, width(title, _TITLE_SIZE), width(subtitle, LABEL_SIZE), legend_width)
+    middle = wide / 2 + _MARGIN
+    top = _HEADER + (_LEGEND if legend else 0)
+    parts = [steps.part(grid, words, middle - steps.layout.width / 2, top)]
+    bottom = top + steps.layout.height
+    frame = None
+    if handlers.nodes:
+        frame = _frame(handlers.layout, middle, bottom, steps.layout.width)
+        below = frame.group.y + _FRAME_PADDING
+        parts.append(handlers.part(grid, words, middle - handlers.layout.width / 2, below))
+        bottom = frame.group.y + frame.group.height
     return _template().render(
         width=ceil(wide + 2 * _MARGIN),
-        height=ceil(layout.height + header + _MARGIN),
+        height=ceil(bottom + _MARGIN),
         margin=_MARGIN,
-        left=_px((wide - layout.width) / 2 + _MARGIN),
-        top=header,
         title=title,
         subtitle=subtitle,
         description=describe(graph),
         legend=legend,
-        outer=_strokes(layout.lines),
-        groups=tuple(_groups(blocks, layout, grid)),
-        inner=_strokes(inner),
-        cards=cards,
-        card_width=grid.width,
-        card_height=grid.height,
+        kinds=sorted({node.kind.value for node in graph.nodes if node.kind is not StepKind.ACTION}),
+        parts=parts,
+        frame=frame,
+        grid=grid,
     )
 
 
-def _grid(nodes: Sequence[GraphNode]) -> _Grid:
-    """All cards of a graph have one size: as wide as the longest line needs, within reason."""
-    run = any(node.status for node in nodes)
-    labels = max((width(plain(node.label), _LABEL_SIZE) + _ICON_ROOM * run for node in nodes), default=0.0)
-    actions = max((width(plain(node.action or ""), _SMALL_SIZE, monospaced=True) for node in nodes), default=0.0)
-    outcomes = max((width(outcome(node), _SMALL_SIZE) for node in nodes), default=0.0)
-    across = min(_WIDEST, max(_NARROWEST, max(labels, actions, outcomes) + 2 * _PADDING))
-    lines = 1 + any(node.action for node in nodes) + run
-    return _Grid(float(ceil(across)), float(lines * _LINE + 2 * _PADDING - 5))
+def _lay_out(graph: Graph, grid: Grid, *, on_failure: bool) -> _Drawn:
+    nodes = tuple(node for node in graph.nodes if node.on_failure is on_failure)
+    if len(nodes) < len(graph.nodes):
+        ids = {node.id for node in nodes}
+        edges = tuple(edge for edge in graph.edges if edge.source in ids and edge.target in ids)
+        graph = graph.model_copy(update={"nodes": nodes, "edges": edges})
+    blocks = group_twins(graph)
+    return _Drawn(nodes, blocks, lay_out([grid.box(chains) for chains in blocks.members], blocks.edges))
 
 
-def _groups(blocks: Blocks, layout: Layout, grid: _Grid) -> Iterable[Group]:
+def _frame(layout: Layout, middle: float, bottom: float, steps_width: float) -> Frame:
+    across = layout.width + 2 * _FRAME_PADDING
+    top = bottom + _BEFORE_FRAME
+    high = layout.height + 2 * _FRAME_PADDING
+    group = Group(_px(middle - across / 2), _px(top), _px(across), _px(high), ON_FAILURE)
+    start, half = bottom + _UNDER_STEPS, steps_width / 2
+    bracket = f"M{middle - half:.1f} {start - 8:.1f}v8H{middle + half:.1f}v-8"
+    line = f"{bracket}M{middle:.1f} {start:.1f}V{top - _TIP_LENGTH:.1f}"
+    tip = f"M{middle:.1f} {top:.1f}{_TIP}"
+    return Frame(group, line, tip, _px(middle + 10), _px((start + top) / 2 + 4))
+
+
+def _groups(blocks: Blocks, layout: Layout, grid: Grid) -> Iterable[Group]:
     for chains, place in zip(blocks.members, layout.places, strict=True):
         if len(chains) > 1:
             box = grid.box(chains)
@@ -182,47 +190,39 @@ def _groups(blocks: Blocks, layout: Layout, grid: _Grid) -> Iterable[Group]:
             )
 
 
-def _cards(nodes: Sequence[GraphNode], blocks: Blocks, layout: Layout, grid: _Grid) -> tuple[list[Card], list[Line]]:
+def _cards(drawn: _Drawn, grid: Grid, words: Mapping[str, Words]) -> tuple[list[Card], list[Line]]:
     """All cards, and the lines between those of one chain."""
     cards: list[Card] = []
     lines: list[Line] = []
-    for chains, place in zip(blocks.members, layout.places, strict=True):
+    for chains, place in zip(drawn.blocks.members, drawn.layout.places, strict=True):
         before = -1
         left = place.x - grid.box(chains).width / 2
         for step, x, y in grid.corners(chains, left, place.top):
-            cards.append(_card(nodes[step], _px(x), _px(y), grid.width - 2 * _PADDING))
-            if kind := blocks.kinds.get((before, step)):
+            node = drawn.nodes[step]
+            cards.append(card_of(node, words[node.id], _px(x), _px(y), grid))
+            if kind := drawn.blocks.kinds.get((before, step)):
                 middle = x + grid.width / 2
-                lines.append(Line(kind, True, middle, y - _IN_CHAIN, y, y, middle, y))
+                lines.append(Line(kind, True, middle, y - BETWEEN_IN_CHAIN, y, y, middle, y))
             before = step
     return cards, lines
 
 
-def _card(node: GraphNode, x: float, y: float, room: float) -> Card:
-    room_beside = room - _ICON_ROOM * (node.status is not None)
-    label = plain(node.label)
-    return Card(
-        x=x,
-        y=y,
-        status=node.status.value if node.status else "",
-        tooltip=tooltip(node),
-        label=cut_middle(label, room_beside, _LABEL_SIZE)
-        if node.label == node.id
-        else fit(label, room_beside, _LABEL_SIZE),
-        action=fit(plain(node.action or ""), room, _SMALL_SIZE, monospaced=True),
-        outcome=fit(outcome(node), room, _SMALL_SIZE),
-    )
-
-
 def _strokes(lines: Iterable[Line]) -> Strokes:
-    """Few elements, however many lines: browsers draw one long path faster than thousands of short ones."""
+    """Few elements, however many lines: browsers draw one long path faster than thousands of short ones.
+
+    What a run has gone along is drawn last, over what it has not.
+    """
     paths: dict[str, list[str]] = {}
-    tips: list[str] = []
+    tips: dict[str, list[str]] = {}
     for line in lines:
         paths.setdefault(line.kind, []).append(_path(line))
         if line.arrow:
-            tips.append(f"M{line.to_x:.1f} {line.bottom:.1f}{_TIP}")
-    return Strokes({kind: "".join(parts) for kind, parts in sorted(paths.items())}, "".join(tips))
+            state = line.kind.partition(" ")[2]
+            tips.setdefault(state, []).append(f"M{line.to_x:.1f} {line.bottom:.1f}{_TIP}")
+    return Strokes(
+        {kind: "".join(paths[kind]) for kind in sorted(paths, key=lambda kind: (kind.endswith(" taken"), kind))},
+        {state: "".join(tips[state]) for state in sorted(tips, key=lambda state: (state == "taken", state))},
+    )
 
 
 def _path(line: Line) -> str:
@@ -243,12 +243,19 @@ def _legend(graph: Graph) -> tuple[list[Key], float]:
     for status, count in status_counts(graph).items():
         text = f"{count:,} {status.value}"
         keys.append(Key(_px(x), status.value, text))
-        x += _ICON_ROOM + width(text, _LABEL_SIZE) + _BETWEEN_KEYS
-    if any(edge.kind is EdgeKind.ORDER for edge in graph.edges):
-        for kind in EdgeKind:
-            keys.append(Key(_px(x), kind.value, _WORDS[kind]))
-            x += _SAMPLE + 8 + width(_WORDS[kind], _LABEL_SIZE) + _BETWEEN_KEYS
+        x += _ICON_ROOM + width(text, LABEL_SIZE) + _BETWEEN_KEYS
+    for classes, text in _line_keys(graph):
+        kind, _, state = classes.partition(" ")
+        keys.append(Key(_px(x), kind, text, f"line {classes}", f"tip {state}".rstrip()))
+        x += _SAMPLE + 8 + width(text, LABEL_SIZE) + _BETWEEN_KEYS
     return keys, max(0.0, x - _BETWEEN_KEYS)
+
+
+def _line_keys(graph: Graph) -> Iterator[tuple[str, str]]:
+    if any(edge.kind is EdgeKind.ORDER for edge in graph.edges):
+        yield from ((kind.value, _WORDS[kind]) for kind in EdgeKind)
+    states = {edge.state for edge in graph.edges}
+    yield from ((f"data {state.value}", words) for state, words in _STATE_WORDS.items() if state in states)
 
 
 @cache

@@ -46,6 +46,7 @@ def _fitting(text: str, room: float, *, monospaced: bool = False) -> int:
     return len(text)
 
 
+@lru_cache(maxsize=4096)
 def width(text: str, size: float, *, monospaced: bool = False) -> float:
     """Pixels a line takes at most, in the sans-serif and monospaced fonts of common systems."""
     return sum([_advance(char, monospaced=monospaced) for char in text]) * size

@@ -5,11 +5,25 @@ and the engine's closing activity (everything no worker saw, and the end). A ste
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, bindparam, literal, select, text, true, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Row,
+    bindparam,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    true,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,8 +32,11 @@ from models.events import SOURCE, EventType, run_subject
 from models.identity import Caller
 from models.persistence.outbox import NewEvent, append_events
 from models.persistence.tables import run_steps, runs
-from models.runs import Failure, RunStatus, StepEnd, StepStatus
+from models.runs import Failure, RunStatus, StepDetail, StepStatus
+from services.orchestration.approvals import withdraw_approvals
 
+UNDO_SUFFIX = ":undo"
+"""The end of the ids of compensations."""
 _ERROR_IN_EVENT = 500
 """Characters of an error that an event carries."""
 
@@ -35,11 +52,16 @@ class NewRun:
     trigger: str
     input: Any
     labels: dict[str, str]
+    parent: str | None = None
+    dry_run: bool = False
+    concurrency_key: str | None = None
+    admitted: bool = True
+    """Whether it may begin; otherwise it waits for its place among the runs with the same key."""
 
 
 @dataclass(frozen=True)
 class StepRecord:
-    """What became of a step, or of one attempt at it."""
+    """What became of a step or a part of one, or of one attempt at it."""
 
     run_id: str
     step_id: str
@@ -55,13 +77,17 @@ class StepRecord:
     """The value, unless it is stored."""
     output_ref: str | None = None
     output_bytes: int | None = None
+    part: bool = False
+    detail: StepDetail | None = None
 
 
 _OPEN_RUN = text(
     """
     WITH opened AS (
-        INSERT INTO runs (run_id, definition_id, version, owner_id, role, trigger, status, input, labels)
-        VALUES (:run_id, :workflow, :version, :owner_id, :role, :trigger, 'queued', :input, :labels)
+        INSERT INTO runs (run_id, definition_id, version, owner_id, role, trigger, status, input, labels,
+                          parent, dry_run, concurrency_key, admitted_at)
+        VALUES (:run_id, :workflow, :version, :owner_id, :role, :trigger, 'queued', :input, :labels,
+                :parent, :dry_run, :concurrency_key, CASE WHEN :admitted THEN now() END)
         ON CONFLICT DO NOTHING
         RETURNING 'run/' || run_id AS subject, definition_id, version, owner_id, trigger, started_at
     ), subjects AS (
@@ -97,6 +123,10 @@ async def open_run(connection: AsyncConnection, run: NewRun) -> None:
             "trigger": run.trigger,
             "input": run.input,
             "labels": run.labels,
+            "parent": run.parent,
+            "dry_run": run.dry_run,
+            "concurrency_key": run.concurrency_key,
+            "admitted": run.admitted,
         },
     )
 
@@ -118,13 +148,14 @@ _RECORD_STEPS = text(
     WITH given AS (
         SELECT * FROM jsonb_to_recordset(:records) AS step(
             run_id text, step_id text, owner_id text, status text, reason text, attempts int, started_at timestamptz,
-            ended_at timestamptz, error jsonb, output jsonb, output_ref text, output_bytes int)
+            ended_at timestamptz, error jsonb, output jsonb, output_ref text, output_bytes int, part boolean,
+            detail jsonb)
         ORDER BY run_id, step_id
     ), ended AS (
         INSERT INTO run_steps AS kept (run_id, step_id, owner_id, status, reason, attempts, started_at, ended_at,
-                                       error, output, output_ref, output_bytes)
+                                       error, output, output_ref, output_bytes, part, detail)
         SELECT run_id, step_id, owner_id, status, reason, attempts, started_at, ended_at,
-               error, output, output_ref, output_bytes FROM given
+               error, output, output_ref, output_bytes, part, detail FROM given
         ON CONFLICT (run_id, step_id) DO UPDATE SET
             status = excluded.status,
             reason = excluded.reason,
@@ -134,16 +165,17 @@ _RECORD_STEPS = text(
             error = coalesce(excluded.error, kept.error),
             output = excluded.output,
             output_ref = excluded.output_ref,
-            output_bytes = excluded.output_bytes
+            output_bytes = excluded.output_bytes,
+            detail = excluded.detail
         WHERE kept.status NOT IN ('succeeded', 'failed', 'skipped', 'cancelled')
-        RETURNING run_id, step_id, status, reason, attempts, error, ended_at
+        RETURNING run_id, step_id, status, reason, attempts, error, ended_at, part
     ), reported AS (
         SELECT 'run/' || run_id AS subject, ended_at,
                row_number() OVER (PARTITION BY run_id ORDER BY ended_at, step_id) AS place,
                jsonb_strip_nulls(jsonb_build_object('step', step_id, 'status', status, 'attempts', attempts,
                    'reason', reason, 'error', error || jsonb_build_object('message', left(error->>'message', 500))))
                AS data
-        FROM ended WHERE ended_at IS NOT NULL
+        FROM ended WHERE ended_at IS NOT NULL AND NOT part
     ), subjects AS (
         INSERT INTO outbox_subjects AS kept (subject, last_sequence)
         SELECT subject, count(*) FROM reported GROUP BY subject ORDER BY subject
@@ -181,6 +213,8 @@ def _step_row(record: StepRecord) -> dict[str, Any]:
         "output": record.output,
         "output_ref": record.output_ref,
         "output_bytes": record.output_bytes,
+        "part": record.part,
+        "detail": record.detail,
     }
 
 
@@ -192,7 +226,7 @@ async def close_run(
     at: datetime,
     output: Any = None,
     error: Failure | None = None,
-    steps: Sequence[StepEnd] = (),
+    steps: Sequence[StepRecord] = (),
 ) -> bool:
     """Record the end of a run and of the steps no worker saw ending. False when it was recorded before."""
     ended = (
@@ -210,7 +244,8 @@ async def close_run(
     if run is None:
         return False
     if steps:
-        await record_steps(connection, [_ended_step(run_id, run.owner_id, step, at) for step in steps])
+        await record_steps(connection, [replace(step, owner_id=run.owner_id) for step in steps])
+    await withdraw_approvals(connection, run_id)
     data: dict[str, Any] = {"workflow": run.definition_id, "version": run.version, "status": status.value}
     if error is not None:
         data["error"] = {**error.model_dump(mode="json"), "message": error.message[:_ERROR_IN_EVENT]}
@@ -218,24 +253,15 @@ async def close_run(
     return True
 
 
+async def find_row(connection: AsyncConnection, run_id: str) -> Row[Any] | None:
+    """The record of a run, for the engine itself."""
+    return (await connection.execute(select(runs).where(runs.c.run_id == run_id))).one_or_none()
+
+
 async def find_end(connection: AsyncConnection, run_id: str) -> Row[Any] | None:
     """The row of a run that has ended; None when it has not, or there is no record of it."""
     query = select(runs).where(runs.c.run_id == run_id, runs.c.ended_at.is_not(None))
     return (await connection.execute(query)).one_or_none()
-
-
-def _ended_step(run_id: str, owner_id: str, end: StepEnd, at: datetime) -> StepRecord:
-    return StepRecord(
-        run_id=run_id,
-        step_id=end.id,
-        owner_id=owner_id,
-        status=end.status,
-        reason=end.reason,
-        attempt=(end.failure.attempt or 0) if end.failure else 0,
-        started_at=None,
-        ended_at=at,
-        error=end.failure,
-    )
 
 
 def _visible(caller: Caller) -> ColumnElement[bool]:
@@ -258,6 +284,7 @@ async def list_runs(
     caller: Caller,
     *,
     workflow: str | None = None,
+    parent: str | None = None,
     statuses: Sequence[RunStatus] = (),
     before: tuple[datetime, str] | None = None,
     limit: int,
@@ -266,6 +293,8 @@ async def list_runs(
     query = select(runs).where(_visible(caller))
     if workflow is not None:
         query = query.where(runs.c.definition_id == workflow)
+    if parent is not None:
+        query = query.where(runs.c.parent == parent)
     if statuses:
         query = query.where(runs.c.status.in_([status.value for status in statuses]))
     if before is not None:
@@ -274,10 +303,43 @@ async def list_runs(
 
 
 async def find_steps(connection: AsyncConnection, caller: Caller, run_id: str) -> dict[str, Row[Any]]:
-    """The recorded steps of a run, by id."""
-    mine = true() if caller.sees_all else run_steps.c.owner_id == caller.user_id
-    rows = await connection.execute(select(run_steps).where(run_steps.c.run_id == run_id, mine))
-    return {row.step_id: row for row in rows}
+    """The recorded steps of a run and what undid them, by id; items of maps are not among them."""
+    query = select(run_steps).where(
+        run_steps.c.run_id == run_id,
+        _mine(caller),
+        ~run_steps.c.part | run_steps.c.step_id.endswith(UNDO_SUFFIX, autoescape=True),
+    )
+    return {row.step_id: row for row in await connection.execute(query)}
+
+
+async def find_step(connection: AsyncConnection, caller: Caller, run_id: str, step_id: str) -> Row[Any] | None:
+    """A recorded step, or part of one."""
+    query = select(run_steps).where(run_steps.c.run_id == run_id, run_steps.c.step_id == step_id, _mine(caller))
+    return (await connection.execute(query)).one_or_none()
+
+
+async def find_parts(
+    connection: AsyncConnection, caller: Caller, run_id: str, step_id: str, *, after: int, limit: int
+) -> Sequence[Row[Any]]:
+    """The recorded parts of a step, items of a map or turns of a loop, in their order; the first is 0."""
+    place = cast(func.substring(run_steps.c.step_id, r"[\[#](\d+)\]?$"), Integer)
+    query = (
+        select(run_steps, place.label("place"))
+        .where(
+            run_steps.c.run_id == run_id,
+            _mine(caller),
+            run_steps.c.part,
+            or_(*(run_steps.c.step_id.startswith(step_id + mark, autoescape=True) for mark in "[#")),
+            place > after,
+        )
+        .order_by(place)
+        .limit(limit)
+    )
+    return (await connection.execute(query)).all()
+
+
+def _mine(caller: Caller) -> ColumnElement[bool]:
+    return true() if caller.sees_all else run_steps.c.owner_id == caller.user_id
 
 
 async def open_runs(connection: AsyncConnection, *, older_than: datetime, after: str, limit: int) -> Sequence[Row[Any]]:

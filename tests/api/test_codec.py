@@ -54,6 +54,14 @@ async def test_large_values_are_put_back_in_their_place(stranger: AsyncClient, d
     assert [payload.metadata["encoding"] for payload in answered[1:]] == [b"json/plain", b"json/plain"]
 
 
+async def test_a_reference_needs_no_more_than_its_driver_and_claim(
+    stranger: AsyncClient, database: AsyncEngine
+) -> None:
+    """What a foreign worker has in its hands: its SDK gives a driver the claim, not the payload."""
+    (ref,) = await BlobStore(database).store([INLINE.SerializeToString()])
+    assert await ask(stranger, "decode", [reference(ref)]) == [INLINE]
+
+
 async def test_the_web_ui_may_leave_large_payloads_for_a_download(stranger: AsyncClient, database: AsyncEngine) -> None:
     asked = [await moved(database, LARGE), await stored(database, LARGE)]
     kept, put_back = await ask(stranger, "decode?preserveStorageRefs=true", asked)

@@ -90,3 +90,44 @@ def test_live_table_fits_its_terminal_and_counts_what_it_hides() -> None:
     assert "step-20" in last_frame
     assert "30 steps: 1 running, 28 succeeded, 1 failed" in last_frame
     assert last_frame.count("step-") == 6
+
+
+def test_lines_tell_waits_counts_failure_steps_and_what_was_undone() -> None:
+    screen = io.StringIO()
+    run = Run.model_validate(run_object(status="running"), extra="ignore")
+    counts = {"total": 4, "ended": 0, "failed": 0, "skipped": 0}
+    with RunDisplay(Console(file=screen, width=200), run, {"tell"}) as display:
+        for ended in (0, 0, 1, 4):
+            detail = {"items": {**counts, "ended": ended}}
+            display.update(RunEvent("step", step_object("each", "running", detail=detail)))
+        display.update(RunEvent("step", step_object("go", "waiting", reason="the signal go")))
+        ended_run = run_object(
+            status="failed",
+            ended_at="2026-11-20T10:00:01Z",
+            steps=[step_object("tell", "succeeded", ended_at="2026-11-20T10:00:01Z")],
+            compensations=[step_object("load:undo", "succeeded", ended_at="2026-11-20T10:00:01Z")],
+        )
+        display.update(RunEvent("end", ended_run))
+    assert screen.getvalue().splitlines() == [
+        "▸  each  running  0 of 4",
+        "▸  each  running  1 of 4",
+        "▸  each  running  4 of 4",
+        "◌  go  waiting  for the signal go",
+        "✓  tell  on failure  succeeded  1.0 s",
+        "✓  load:undo  succeeded  1.0 s",
+        "code-review (version 1) failed after 1.0 s",
+    ]
+
+
+def test_live_table_has_what_was_undone_under_a_heading_and_still_fits() -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=80, height=12, color_system=None)
+    run = Run.model_validate(run_object(status="running"), extra="ignore")
+    undone = [step_object(f"step-{number}:undo", "failed") for number in range(2)]
+    steps = [step_object(f"step-{number}", "succeeded", ended_at="2026-11-20T10:00:01Z") for number in range(30)]
+    with RunDisplay(console, run, {"step-29"}) as display:
+        display.update(RunEvent("end", run_object(status="failed", steps=steps, compensations=undone)))
+    last_frame = screen.getvalue().rpartition("code-review (version 1)")[2]
+    assert "undoing" in last_frame
+    assert "step-0:undo" in last_frame
+    assert last_frame.count("step-") == 4

@@ -221,3 +221,60 @@ def test_interrupt_leaves_the_run_and_says_how_to_find_it(platform: RecordedPlat
     assert waiting.returncode == 130
     assert f"./tooloo cancel {RUN_ID}" in err
     assert "Traceback" not in err
+
+
+def test_dry_run_is_asked_for_and_told(platform: RecordedPlatform) -> None:
+    platform.answers("POST", EXECUTE, Reply(202, run_object(dry_run=True)))
+    ended = tooloo("run", "code-review", "--dry-run")
+    assert ended.code == 0
+    assert platform.received[-1].content == {"input": {}, "labels": {}, "dry_run": True}
+    assert f"dry run {RUN_ID} queued" in ended.out
+    platform.answers("GET", "/runs", Reply(200, {"items": [run_object(dry_run=True)], "next_cursor": None}))
+    assert "queued, dry run" in tooloo("runs").out
+
+
+def test_dry_run_that_lacks_mocks_names_each_step(platform: RecordedPlatform) -> None:
+    errors = [
+        {"pointer": "/dry_run", "code": "missing-mock", "message": f"{step} has no mock", "suggestion": "give it one"}
+        for step in ("load", "send")
+    ]
+    platform.answers("POST", EXECUTE, refused(422, "missing-mock", "code-review cannot run dry.", errors))
+    ended = tooloo("run", "code-review", "--dry-run")
+    assert ended.code == 6
+    assert ended.err.splitlines() == [
+        "tooloo: code-review cannot run dry.",
+        "/dry_run  missing-mock  load has no mock  give it one",
+        "/dry_run  missing-mock  send has no mock  give it one",
+    ]
+
+
+def test_show_tells_waits_children_failure_steps_and_what_was_undone(platform: RecordedPlatform) -> None:
+    run = run_object(
+        status="running",
+        parent="p-1",
+        dry_run=True,
+        steps=[
+            step_object("child", "running", detail={"run_id": "c-1"}),
+            step_object("ask", "waiting", reason="an answer by admin"),
+            step_object("tell", "pending", attempts=0),
+        ],
+        compensations=[step_object("child:undo", "succeeded", ended_at=ENDED_AT)],
+    )
+    platform.answers("GET", f"/runs/{RUN_ID}", Reply(200, run))
+    nodes = [{"id": "child"}, {"id": "ask", "on_failure": False}, {"id": "tell", "on_failure": True}]
+    platform.answers("GET", "/workflow/code-review/graph", Reply(200, {"nodes": nodes}))
+    ended = tooloo("show", RUN_ID)
+    assert ended.code == 0
+    assert platform.received[1].query == {"format": ["json"], "run": [RUN_ID]}
+    lines = [" ".join(line.split()) for line in ended.out.splitlines()]
+    assert lines[0].startswith("code-review (version 1, dry run) running")
+    assert "a step of the run p-1" in lines
+    child = next(at for at, line in enumerate(lines) if "run c-1" in line)
+    assert lines[child + 1].startswith("◌ ask waiting 1")
+    assert lines[child + 1].endswith("for an answer by admin")
+    assert lines[child + 2] == "on failure"
+    assert lines[child + 3].startswith("· tell pending")
+    assert lines[child + 4] == "undoing"
+    assert lines[child + 5].startswith("✓ child:undo succeeded")
+    assert f"./tooloo approve {RUN_ID} ask" in lines
+    assert tooloo("show", RUN_ID, "--json").document == run

@@ -44,11 +44,11 @@ class Processes:
 
     async def up(self) -> None:
         """Start, or start again, and wait until everything serves."""
-        await self._tooloo("up", "--detach", "--auto-ports")
+        await self.tooloo("up", "--detach", "--auto-ports")
 
     async def down(self) -> None:
         """Stop everything, whatever is left of it."""
-        await self._tooloo("down")
+        await self.tooloo("down")
 
     def part(self, name: str) -> PartStatus:
         """A part as `status` shows it."""
@@ -126,9 +126,11 @@ class Processes:
     def _state(self) -> StackState:
         return read_state(self.home, PART_NAMES)
 
-    async def _tooloo(self, *arguments: str) -> None:
+    async def tooloo(self, *arguments: str, key: str | None = None) -> None:
+        """Run a command, with this machine's admin key or another."""
+        environment = {**self.environment, **({} if key is None else {"TOOLOO_KEY": key})}
         process = await asyncio.create_subprocess_exec(
-            *_TOOLOO, *arguments, env=self.environment, cwd=CHECKOUT, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT
+            *_TOOLOO, *arguments, env=environment, cwd=CHECKOUT, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT
         )
         output, _ = await process.communicate()
         assert process.returncode == 0, output.decode(errors="replace")

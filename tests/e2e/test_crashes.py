@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
@@ -13,7 +12,7 @@ from temporalio.client import Client
 
 from models.persistence.tables import flow_counters, outbox, runs
 from tests.e2e.conftest import step
-from tests.e2e.processes import PatientClient, Processes, running_stack
+from tests.e2e.processes import PatientClient, Processes
 from tests.e2e.records import assert_record_is_true
 
 pytestmark = pytest.mark.xdist_group("stack of processes")  # with --dist loadgroup one stack serves all of them
@@ -23,12 +22,6 @@ LINKS = 10
 STEPS = CHAINS * LINKS
 MIDDLE = STEPS // 3
 KEYS = ("one", "two", "three", "all")
-
-
-@pytest.fixture(scope="module")
-async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Processes]:
-    async with running_stack(tmp_path_factory.mktemp("stack")) as stack:
-        yield stack
 
 
 def count_and_sleep() -> tuple[dict[str, Any], dict[str, int]]:

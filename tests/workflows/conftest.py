@@ -13,16 +13,20 @@ from temporalio.client import Client, WorkflowHandle
 
 from activities.adapter import ActionAdapter
 from activities.recorder import StepRecorder
+from activities.results import ResultCache
 from models.catalogue import CATALOGUE
 from models.identity import Caller, Role
 from models.persistence.tables import users
 from models.persistence.values import BlobStore
 from models.runs import RunRequest
 from models.settings import Settings
+from services.orchestration.definition_source import DefinitionsInDatabase
+from services.orchestration.definitions import save_definition
 from services.orchestration.runs import NewRun, open_run
 from workers.orchestration import WORKER
 from workers.runtime import WorkerParts, make_worker
 from workflows.client import start_run, workflow_client
+from workflows.compiled import CompiledDefinitions
 from workflows.dag.compile import Compiled, compile_definition
 from workflows.payloads import Blobs
 
@@ -37,17 +41,25 @@ class Engine:
     database: AsyncEngine
     blobs: BlobStore
 
+    async def save(self, definition: dict[str, Any]) -> None:
+        """Keep a definition, so that others can run it."""
+        compiled = compile_definition(definition, CATALOGUE)
+        assert isinstance(compiled, Compiled), compiled
+        async with self.database.begin() as connection:
+            await save_definition(connection, ADMIN, definition["id"], definition, compiled.plan.hash)
+
     async def start(
-        self, definition: dict[str, Any], run_input: Any = None, *, recorded: bool = True
+        self, definition: dict[str, Any], run_input: Any = None, *, recorded: bool = True, **options: Any
     ) -> WorkflowHandle[Any, Any]:
-        compiled = compile_definition(definition, CATALOGUE, version=1)
+        compiled = await CompiledDefinitions(DefinitionsInDatabase(self.database)).compile(definition, ADMIN.role)
         assert isinstance(compiled, Compiled), compiled
         run_id = str(uuid4())
-        run = NewRun(run_id, definition["id"], 1, ADMIN, "api", run_input or {}, {})
+        caller = options.pop("caller", ADMIN)
+        run = NewRun(run_id, definition["id"], 0, caller, "api", run_input or {}, {})
         if recorded:
             async with self.database.begin() as connection:
                 await open_run(connection, run)
-        request = RunRequest(input=run_input or {}, caller=ADMIN, recorded=recorded)
+        request = RunRequest(input=run_input or {}, caller=caller, recorded=recorded, **options)
         await start_run(self.client, compiled.plan, run_id, request)
         return self.client.get_workflow_handle(run_id)
 
@@ -62,7 +74,9 @@ async def running_engine(
     """An engine with its worker, for as long as it is needed. `payloads` keeps large payloads; else the database."""
     blobs = BlobStore(database)
     client = workflow_client(temporal, payloads or blobs)
-    parts = WorkerParts(Settings(), database, blobs, client, ActionAdapter(StepRecorder(database), blobs))
+    parts = WorkerParts(
+        Settings(), database, blobs, client, ActionAdapter(StepRecorder(database), blobs, ResultCache(database))
+    )
     async with database.begin() as connection:
         await connection.execute(upsert(users).values(id=ADMIN.user_id, role=ADMIN.role.value).on_conflict_do_nothing())
     async with make_worker(WORKER, parts):

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.workflow import NondeterminismError
 
 from cli.stack.temporal_setup import prepare_namespace
 from cli.stack.throwaway import stop_throwaways, throwaway_postgres, throwaway_temporal
 from models.persistence.database import create_database
 from models.persistence.migrate import migrate
+from models.runs import StepReport, StepStatus
 from tests.e2e.records import parts_of
 from tests.workflows.conftest import running_engine
 from tests.workflows.recorded_runs import (
@@ -37,6 +38,7 @@ from tests.workflows.recorded_runs import (
     stored_histories,
 )
 from tests.workflows.short_histories import history_limit
+from workflows.dag.effects import Answer
 
 
 async def record_missing(directory: Path) -> None:
@@ -61,7 +63,13 @@ async def _record(name: str, scenario: Scenario, temporal: Client, database: Asy
     definition = {"id": name, "steps": list(scenario.steps), **scenario.options}
     with limited:
         async with running_engine(temporal, database, FolderBlobs(BLOBS, writes=True)) as engine:
-            handle = await engine.start(definition, scenario.input, recorded=scenario.recorded)
+            for other in scenario.others:
+                await engine.save(other)
+            handle = await engine.start(definition, scenario.input, recorded=scenario.recorded, **scenario.request)
+            for signal, payload in scenario.signals:
+                await handle.signal(signal, payload)
+            for step_id, approved in scenario.answers.items():
+                await _answer(handle, step_id, approved=approved)
             if scenario.cancelled_at is not None:
                 await _until_under_way(handle, scenario.cancelled_at)
                 await handle.cancel()
@@ -75,11 +83,23 @@ async def _record(name: str, scenario: Scenario, temporal: Client, database: Asy
 
 
 async def _until_under_way(handle: WorkflowHandle[Any, Any], step_id: str) -> None:
-    while not any(  # noqa: ASYNC110 - Temporal knows
-        pending.activity_id == step_id and pending.HasField("last_started_time")
-        for pending in (await handle.describe()).raw_description.pending_activities
-    ):
+    while True:
+        pending = (await handle.describe()).raw_description.pending_activities
+        reports = await handle.query("tooloo-steps", result_type=list[StepReport])
+        if any(one.activity_id == step_id and one.HasField("last_started_time") for one in pending):
+            return
+        if any(report.id == step_id and report.status is StepStatus.WAITING for report in reports):
+            return
         await asyncio.sleep(0.05)
+
+
+async def _answer(handle: WorkflowHandle[Any, Any], step_id: str, *, approved: bool) -> None:
+    answer = Answer(approved, "bob", "admin", "2026-01-31T12:00:00Z")
+    while True:
+        try:
+            return await handle.execute_update("tooloo-answer", args=[step_id, answer])
+        except WorkflowUpdateFailedError:  # it has not asked yet
+            await asyncio.sleep(0.05)
 
 
 def _without_stack_traces(value: Any) -> Any:

@@ -1,26 +1,76 @@
-"""Whether a value of one schema can be used where another asks for one. The relation is gradual.
+"""Whether a value of one schema can be used where another asks for one. The relation has three answers.
 
-`mismatch` compares what can be compared by looking:
+**It fits**: every value that is valid under the given schema is valid under the wanted one. That is proven keyword by
+keyword (`inclusion`): types, listed values, bounds and lengths that are at least as narrow, the same pattern, the same
+format, required fields, fields and items part by part, alternatives each on its own.
 
-- types (an integer is a number; null fits only where null is allowed),
-- listed values (`enum`, `const`) of the given side against everything the wanted side says,
-- objects: required fields, the fields both know, fields the wanted side does not allow, values of maps,
-- lists: item by item, then the rest,
-- alternatives: each given one must fit one of the wanted ones.
+**It does not fit**, and a definition that wants it is refused. Said is why. It does not fit when
 
-It leaves to run time what takes the value: bounds, lengths, patterns and formats, a type where the wanted side lists
-values, fields an open object does not declare, and everything one side says nothing about.
+- the type is another (an integer is a number; a number is an integer only where all are whole; null fits only where
+  null is allowed; a schema that speaks of properties or items and names no type means an object or a list),
+- a listed value (`enum`, `const`) of the given side is not valid under the wanted one,
+- a required field is missing or may be, a field has a value that does not fit, or is not known where only known fields
+  are allowed, or the values of a map do not fit,
+- an item of a list does not fit, by its place or as one of the rest,
+- one of several given alternatives fits none of the wanted ones.
+
+That is more than "no value fits": one that may be null is refused where null is not allowed, for it fails sooner or
+later. What is proven to fit is never refused.
+
+**It is not known**, and the step's own validation decides in the run: bounds, lengths, patterns and formats that the
+given side does not promise, any text where the wanted side lists texts, fields that an open object does not declare,
+whatever stands under a keyword nobody looks at here, and everything one side says nothing about.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from math import inf
 from typing import Any
 
-from workflows.dag.schemas import MAX_DEPTH, Schema, Shape, accepted_by, branches, describe, item_of, property_of, shown
+from workflows.dag.inclusion import always_fits
+from workflows.dag.schemas import (
+    MAX_DEPTH,
+    Schema,
+    Shape,
+    accepted_by,
+    branches,
+    describe,
+    is_whole,
+    item_of,
+    property_of,
+    shown,
+)
+
+
+class Answer(StrEnum):
+    """Whether values of a schema can be used somewhere."""
+
+    FITS = "fits"
+    MISMATCH = "mismatch"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """An answer; of a mismatch with its reason."""
+
+    answer: Answer
+    reason: str | None = None
+
+
+def fits(given: Shape, wanted: Schema) -> Fit:
+    """Whether a value of shape `given` can be used where `wanted` is asked for."""
+    if always_fits(given, wanted):
+        return Fit(Answer.FITS)
+    reason = _Comparison().mismatch(given, wanted, 0)
+    return Fit(Answer.UNKNOWN) if reason is None else Fit(Answer.MISMATCH, reason)
 
 
 def mismatch(given: Shape, wanted: Schema) -> str | None:
-    """Why a value of shape `given` cannot be used where `wanted` is asked for; None when it can."""
-    return _Comparison().mismatch(given, wanted, 0)
+    """Why a value of shape `given` cannot be used where `wanted` is asked for; None when it fits or nobody knows."""
+    reason = _Comparison().mismatch(given, wanted, 0)
+    return None if reason is None or always_fits(given, wanted) else reason
 
 
 class _Comparison:
@@ -32,14 +82,15 @@ class _Comparison:
     def mismatch(self, given: Shape, wanted: Schema, depth: int) -> str | None:
         if depth > MAX_DEPTH:
             return None
-        return next((reason for one in branches(given) if (reason := self._branch(one, wanted, depth))), None)
+        return next((reason for one in branches(given) if (reason := self._branch(one, given, wanted, depth))), None)
 
-    def _branch(self, given: Schema, wanted: Schema, depth: int) -> str | None:
-        """Why one alternative fits none of the wanted ones."""
+    def _branch(self, given: Schema, whole: Shape, wanted: Schema, depth: int) -> str | None:
+        """Why one alternative of a whole fits none of the wanted ones."""
         if given.impossible:
             return None
         if (known := given.known_values()) is not None:
-            wrong = [value for value in known if not wanted.validates(value) and given.validates(value)]
+            there = [value for value in known if given.validates(value) and any(one.validates(value) for one in whole)]
+            wrong = [value for value in there if not wanted.validates(value)]
             return f"{shown(wrong[0])} is not {describe((wanted,))}" if wrong else None
         pair = (id(given.node), id(wanted.node))
         if pair not in self._reasons:
@@ -58,7 +109,8 @@ class _Comparison:
             return "nothing is allowed here"
         if not given.types or not wanted.types:
             return None
-        if not any(_may_be(given.types[0], kind, listed=wanted.known_values() is not None) for kind in wanted.types):
+        kind = "integer" if given.types[0] == "number" and is_whole(given) else given.types[0]
+        if not any(_may_be(kind, other, listed=wanted.known_values() is not None) for other in wanted.types):
             return f"{describe((given,))} is not {describe((wanted,))}"
         reasons: Iterator[str | None] = iter(())
         if given.types == ("object",):
@@ -93,11 +145,15 @@ class _Comparison:
         return reason and f"{what}: {reason}"
 
     def _array(self, given: Schema, wanted: Schema, depth: int) -> Iterator[str | None]:
-        for index in range(max(len(given.get("prefixItems", ())), len(wanted.get("prefixItems", ())))):
-            reason = self.mismatch((item_of(given, index),), item_of(wanted, index), depth + 1)
-            yield reason and f"its item {index}: {reason}"
-        reason = self.mismatch((item_of(given, None),), item_of(wanted, None), depth + 1)
-        yield reason and f"its items: {reason}"
+        longest = given.get("maxItems", inf)
+        described = max(len(given.get("prefixItems", ())), len(wanted.get("prefixItems", ())))
+        for index in range(described):
+            if index < longest:
+                reason = self.mismatch((item_of(given, index),), item_of(wanted, index), depth + 1)
+                yield reason and f"its item {index}: {reason}"
+        if described < longest:
+            reason = self.mismatch((item_of(given, None),), item_of(wanted, None), depth + 1)
+            yield reason and f"its items: {reason}"
 
 
 def _may_be(given: str, wanted: str, *, listed: bool) -> bool:

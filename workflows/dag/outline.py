@@ -2,7 +2,8 @@
 
 The budget follows from how `workflows/run_dag.py` works. A step is one activity (scheduled, started, ended; attempts
 in between are not in history), asks for cancellation at most once, and its end wakes the workflow at worst on its own
-(workflow task scheduled, started, completed). A payload over the inline limit is a reference that is far smaller.
+(workflow task scheduled, started, completed). Expressions cost nothing but where they go through long lists or stored
+values: then a local activity evaluates them. A payload over the inline limit is a reference that is far smaller.
 """
 
 from pydantic_core import to_json
@@ -10,7 +11,7 @@ from pydantic_core import to_json
 from models.plans import Budget, PlanOutline
 from models.values import INLINE_LIMIT
 from workflows.dag import graph
-from workflows.dag.plan import Node, Plan
+from workflows.dag.plan import Expression, Node, Plan, Template
 
 ACTIVITY_EVENTS = 3
 WORKFLOW_TASK_EVENTS = 3
@@ -21,6 +22,17 @@ RUN_EVENTS = 3
 CANCEL_EVENTS = 1 + WORKFLOW_TASK_EVENTS
 DEADLINE_EVENTS = 2 + WORKFLOW_TASK_EVENTS
 """In each part: timer started, and cancelled or fired."""
+
+MARKER = 1
+"""A local activity, where it ends within its workflow task."""
+FOREIGN_EVENTS = 2 * MARKER
+"""Its input made whole, its result kept."""
+CHILD_EVENTS = MARKER + 4 + 3 * WORKFLOW_TASK_EVENTS
+"""Recorded, asked for, started, asked to cancel, ended."""
+WAIT_EVENTS = MARKER + 3 + 2 * WORKFLOW_TASK_EVENTS
+"""Timer started and ended, a signal and its payload kept."""
+QUESTION_EVENTS = 3 * MARKER + 4 + 3 * WORKFLOW_TASK_EVENTS
+"""Asked, settled and kept; timer started and ended, answer accepted and completed."""
 
 HISTORY_EVENTS = 4_000
 HISTORY_BYTES = 4 * 1024 * 1024
@@ -36,10 +48,11 @@ PART_BYTES = 8_192
 
 def outline(plan: Plan) -> PlanOutline:
     """A plan by the ids of its steps, with its budget."""
-    parents = [node.parents for node in plan.nodes]
-    order = range(len(plan.nodes))
+    parents = [node.parents for node in plan.nodes[: plan.steps]]
+    order = range(plan.steps)
     return PlanOutline(
-        order=tuple(node.id for node in plan.nodes),
+        order=tuple(plan.nodes[number].id for number in order),
+        on_failure=tuple(node.id for node in plan.nodes[plan.steps :]),
         parallel_groups=tuple(
             tuple(plan.nodes[number].id for number in group) for group in graph.parallel_groups(parents, order)
         ),
@@ -49,25 +62,65 @@ def outline(plan: Plan) -> PlanOutline:
 
 
 def _budget(plan: Plan) -> Budget:
-    steps = len(plan.nodes)
-    in_flight = min(steps, plan.max_parallel)
-    step_events = steps * (ACTIVITY_EVENTS + WORKFLOW_TASK_EVENTS) + in_flight
-    step_bytes = sum(_step_bytes(node) for node in plan.nodes)
-    parts = 1 + step_events // HISTORY_EVENTS + step_bytes // HISTORY_BYTES
+    in_flight = min(len(plan.nodes), plan.max_parallel)
+    turns = [_turns(node) for node in plan.nodes]
+    events = sum(_events(node, count) for node, count in zip(plan.nodes, turns, strict=True)) + in_flight
+    size = sum(_bytes(node) * count for node, count in zip(plan.nodes, turns, strict=True))
+    parts = 1 + events // HISTORY_EVENTS + size // HISTORY_BYTES
     part_events = PART_EVENTS + (DEADLINE_EVENTS if plan.timeout is not None else 0)
     return Budget(
-        steps=steps,
-        history_events=step_events + parts * part_events + RUN_EVENTS + CANCEL_EVENTS,
-        history_bytes=step_bytes + parts * _part_bytes(plan) + FAILURE_BYTES,
+        steps=plan.steps,
+        open_maps=sum(node.each is not None and _items(node) is None for node in plan.nodes),
+        history_events=events + parts * part_events + RUN_EVENTS + CANCEL_EVENTS,
+        history_bytes=size + parts * _part_bytes(plan) + FAILURE_BYTES,
     )
 
 
-def _step_bytes(node: Node) -> int:
-    names = sum(
-        len(name.encode()) for name in (node.id, node.action, node.queue, node.summary, *node.retry.non_retryable)
-    )
+def _turns(node: Node) -> int:
+    if node.loop is not None:
+        return node.loop.max
+    items = _items(node)
+    return 1 if items is None else items
+
+
+def _items(node: Node) -> int | None:
+    """How many items a map goes through, where it is known."""
+    items = None if node.each is None else node.each.items
+    if isinstance(items, Template) and not items.slots and isinstance(items.skeleton, list):
+        return len(items.skeleton)
+    return None
+
+
+def _events(node: Node, turns: int) -> int:
+    expressions = [node.when, node.each and node.each.when, node.loop and node.loop.condition]
+    expressions += [case.when for case in node.cases or ()]
+    if node.each is not None:
+        expressions.append(node.each.items if isinstance(node.each.items, Expression) else None)
+    each_turn = _body_events(node) + sum(one is not None for one in expressions)
+    undo = ACTIVITY_EVENTS + WORKFLOW_TASK_EVENTS if node.compensation is not None else 0
+    return turns * (each_turn + undo)
+
+
+def _body_events(node: Node) -> int:
+    """Of one turn of a step, at worst."""
+    if node.action is not None:
+        return ACTIVITY_EVENTS + WORKFLOW_TASK_EVENTS + (FOREIGN_EVENTS if node.action.foreign else 0)
+    if node.run is not None:
+        return CHILD_EVENTS
+    if node.pause is not None:
+        return WAIT_EVENTS
+    return QUESTION_EVENTS if node.question is not None else 0
+
+
+def _bytes(node: Node) -> int:
+    """Of one turn of a step, at worst."""
+    names = [node.id, node.summary]
+    for action in (node.action, node.compensation and node.compensation.action):
+        if action is not None:
+            names += [action.type, action.queue, *action.retry.non_retryable]
     given = 2 * INLINE_LIMIT if node.template.slots else min(INLINE_LIMIT, len(to_json(node.template.skeleton)))
-    return STEP_BYTES + names + given + max(FAILURE_BYTES, INLINE_LIMIT)
+    size = STEP_BYTES + sum(len(name.encode()) for name in names) + given + max(FAILURE_BYTES, INLINE_LIMIT)
+    return size if node.compensation is None else 2 * size
 
 
 def _part_bytes(plan: Plan) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 from models.documents import read_json
 from models.errors import InvalidInputError
-from models.values import Path
+from models.values import WHOLE, Path, Read
 
 PREFIX = "from:"
 _SOURCE = re.compile(r"[A-Za-z0-9_-]+")
@@ -33,12 +33,10 @@ class BadReferenceError(ValueError):
 
 @dataclass(frozen=True)
 class Reference:
-    """A parsed reference. `source` is `input`, `item` or a step's id."""
+    """A parsed reference. `source` is `input`, `error`, the name of a map's item, or a step's id."""
 
     source: str
-    path: Path
-    has_default: bool = False
-    default: Any = None
+    read: Read = WHOLE
 
 
 def parse_template_string(text: str) -> Reference | str:
@@ -57,11 +55,11 @@ def parse_reference(text: str) -> Reference:
         raise BadReferenceError("a step's id, input or item belongs here", len(PREFIX) + 1)
     path, position = _parse_path(text, source.end())
     if position == len(text):
-        return Reference(source[0], path)
+        return Reference(source[0], Read(path))
     default = _DEFAULT.match(text, position)
     if default is None:
         raise BadReferenceError('expected .name, [0], ["key"], ?? default, or the end', position + 1)
-    return Reference(source[0], path, has_default=True, default=_parse_default(text, default.end()))
+    return Reference(source[0], Read(path, has_default=True, default=_parse_default(text, default.end())))
 
 
 def _parse_path(text: str, position: int) -> tuple[Path, int]:

@@ -90,10 +90,17 @@ class Schema:
 
     def validates(self, value: Any) -> bool:
         """Whether a value is valid, as far as that can be told."""
+        return self._verdict(value) is not False
+
+    def surely_validates(self, value: Any) -> bool:
+        """Whether a value is valid; not when that takes too long to tell."""
+        return self._verdict(value) is True
+
+    def _verdict(self, value: Any) -> bool | None:
         try:
             return not errors_of(self.document.validator.evolve(schema=self.node), value, limit=1)
         except EndlessValidationError:
-            return True
+            return None
 
 
 ANY = Schema.of({})
@@ -213,14 +220,17 @@ def _enter(branch: Schema, part: str | int) -> Place | None:
 def property_of(branch: Schema, name: str) -> Place | None:
     """What an object of this alternative has under a name; None when it has nothing there."""
     properties: dict[str, Any] = branch.get("properties", {})
+    optional = name not in branch.get("required", ())
     if name in properties:
-        return Place((branch.within(properties[name]),), optional=name not in branch.get("required", ()))
+        return Place((branch.within(properties[name]),), optional)
     if branch.get("patternProperties"):
-        return Place((ANY,), optional=True)
+        return Place((ANY,), optional)
     extra = branch.get("additionalProperties")
     if isinstance(extra, dict):
-        return Place((branch.within(extra),), optional=True)
-    return Place((ANY,)) if extra is True or (extra is None and not properties) else None
+        return Place((branch.within(extra),), optional)
+    if extra is None and properties and optional:
+        return None  # open, but nobody said so: more likely a mistake in the name
+    return None if extra is False else Place((ANY,))
 
 
 def accepted_by(branch: Schema, name: str | None) -> Schema | None:
@@ -243,6 +253,12 @@ def item_of(branch: Schema, index: int | None) -> Schema:
         if index < len(prefix):
             return branch.within(prefix[index])
     return branch.within(branch.get("items", True))
+
+
+def is_whole(branch: Schema) -> bool:
+    """Whether the numbers of an alternative are whole: such a one counts as an integer, however it is written."""
+    step = branch.get("multipleOf")
+    return isinstance(step, int) or (step is None and branch.get("type") == "integer")
 
 
 def without_null(shape: Shape) -> Shape:

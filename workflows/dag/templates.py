@@ -5,7 +5,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from models.values import Hole, Path, StoredValue, put, read
+from models.values import MISSING, Hole, Missing, Path, Value, put, select
 from workflows.dag.findings import Findings
 from workflows.dag.plan import Slot, Template
 from workflows.dag.pointers import to_pointer
@@ -29,12 +29,10 @@ class ReadTemplate:
 
     def resolve(self, source_number: Callable[[str], int]) -> Template:
         """The compiled form, sources as numbers."""
-        return Template(self.skeleton, tuple(_slot(one, source_number) for one in self.references))
-
-
-def _slot(placed: Placed, source_number: Callable[[str], int]) -> Slot:
-    one = placed.reference
-    return Slot(placed.at, source_number(one.source), one.path, one.has_default, one.default)
+        return Template(
+            self.skeleton,
+            tuple(Slot(one.at, source_number(one.reference.source), one.reference.read) for one in self.references),
+        )
 
 
 def read_template(template: Any, pointer: str, findings: Findings) -> ReadTemplate:
@@ -64,25 +62,22 @@ def read_template(template: Any, pointer: str, findings: Findings) -> ReadTempla
     return ReadTemplate(skeleton, tuple(references))
 
 
-@dataclass(frozen=True)
-class Filled:
-    """A template's value, but for the holes only a worker can fill."""
-
-    value: Any
-    holes: tuple[Hole, ...]
-
-
-def fill_template(template: Template, value_of: Callable[[int], Any]) -> Filled:
+def fill_template(template: Template, value_of: Callable[[int], Value | Missing]) -> Value:
     """Fill a template with the run's values. Raises MissingValueError where one is needed and missing."""
     if not template.slots:
-        return Filled(template.skeleton, ())
+        return Value(template.skeleton)
     document = deepcopy(template.skeleton)
     holes: list[Hole] = []
     for slot in template.slots:
-        value = value_of(slot.source)
-        if isinstance(value, StoredValue):
-            holes.append(Hole(slot.at, value, slot.path, slot.has_default, slot.default))
-            continue
-        found = read(value, slot.path, has_default=slot.has_default, default=slot.default)
-        document = put(document, slot.at, found)
-    return Filled(document, tuple(holes))
+        source = value_of(slot.source)
+        found = _default(slot) if isinstance(source, Missing) else select(source, slot.read)
+        if isinstance(found, Missing):
+            document = put(document, slot.at, MISSING)
+        else:
+            document = put(document, slot.at, found.json)
+            holes.extend(Hole((*slot.at, *hole.at), hole.stored, hole.reads) for hole in found.holes)
+    return Value(document, tuple(holes))
+
+
+def _default(slot: Slot) -> Value | Missing:
+    return Value(slot.read.default) if slot.read.has_default else MISSING

@@ -16,8 +16,8 @@ from jsonschema.protocols import Validator
 from pydantic_core import to_json
 from referencing import Registry
 
+from models.canonical import canonical
 from models.errors import Problem
-from workflows.dag.canonical import canonical
 from workflows.dag.pointers import document_order, to_pointer
 
 MAX_REFERENCES = 50_000

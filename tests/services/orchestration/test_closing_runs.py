@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from models.events import EventType, run_subject
 from models.identity import Caller, Role
 from models.persistence.outbox import events_after
-from models.runs import Failure, RunStatus, StepEnd, StepStatus
+from models.runs import Failure, RunStatus, StepStatus
 from services.identity.users import ensure_user
-from services.orchestration.runs import NewRun, close_run, find_end, find_steps, open_run
+from services.orchestration.runs import NewRun, StepRecord, close_run, find_end, find_steps, open_run
 
 ADMIN = Caller(user_id="admin", role=Role.ADMIN)
 RUN = NewRun("run-1", "measure", 3, ADMIN, "api", {}, {})
@@ -26,6 +26,11 @@ async def _accept(database: AsyncEngine) -> None:
 async def _close(database: AsyncEngine, status: RunStatus, **more: Any) -> bool:
     async with database.begin() as connection:
         return await close_run(connection, RUN.run_id, status, at=datetime.now(UTC), **more)
+
+
+def _ended(step_id: str, status: StepStatus, **more: Any) -> StepRecord:
+    now = datetime.now(UTC)
+    return StepRecord(RUN.run_id, step_id, "", status, attempt=0, started_at=None, ended_at=now, **more)
 
 
 async def _events(database: AsyncEngine) -> list[str]:
@@ -49,8 +54,8 @@ async def test_end_comes_with_the_steps_that_no_worker_saw(database: AsyncEngine
     await _accept(database)
     error = Failure(step="load", code="timeout", message="too slow", attempt=2)
     steps = (
-        StepEnd(id="load", status=StepStatus.FAILED, reason=None, failure=error),
-        StepEnd(id="report", status=StepStatus.SKIPPED, reason="upstream", failure=None),
+        _ended("load", StepStatus.FAILED, error=error),
+        _ended("report", StepStatus.SKIPPED, reason="upstream"),
     )
     assert await _close(database, RunStatus.FAILED, error=error, steps=steps)
     async with database.connect() as connection:

@@ -116,3 +116,113 @@ def _values_of_array(draw: st.DrawFn, schema: JsonSchema) -> list[Any]:
     prefix = [draw(values_of(part)) for part in schema.get("prefixItems", ())]
     rest = draw(st.lists(values_of(schema["items"]), max_size=3))
     return [*prefix, *rest] if rest else prefix[: draw(st.integers(0, len(prefix)))]
+
+
+_NUMBERS: list[Any] = [0, 1, 2, 3, -1, 0.5, 1.0, 1.5, 2.5, 7.5, -1.5]
+SMALL: list[Any] = [None, True, False, *_NUMBERS, "", "a", "ab", "ba", "abc", "2024-02-29"]
+_FEW: list[Any] = [None, True, 1, 2, 1.0, "a", "ab"]
+UNIVERSE: list[Any] = [
+    *SMALL,
+    [],
+    *([one] for one in SMALL),
+    *([one, other] for one in _FEW for other in _FEW),
+    *([1, one, "a"] for one in _FEW),
+    *([[one]] for one in _FEW),
+    *([{"a": one}] for one in _FEW),
+    {},
+    *({name: one} for name in ("a", "b", "c") for one in SMALL),
+    *({"a": one, "b": other} for one in _FEW for other in _FEW),
+    *({"a": one, "b": 1, "c": other} for one in _FEW for other in (None, "a")),
+    *({"a": [one, 1]} for one in _FEW),
+    *({"a": {"b": one}} for one in _FEW),
+]
+"""Small values that tell schemas of `bounded_schemas` apart."""
+_NUMERIC = {"minimum": -1, "maximum": 3, "exclusiveMinimum": 0, "exclusiveMaximum": 3, "multipleOf": 2, "minLength": 1,
+            "maxLength": 2, "minItems": 1, "maxItems": 2, "minProperties": 1, "maxProperties": 2}  # fmt: skip
+"""Keywords with a number, and a telling one for each."""
+
+
+def _with_some(schema: JsonSchema, **options: st.SearchStrategy[Any]) -> st.SearchStrategy[JsonSchema]:
+    return st.fixed_dictionaries({name: st.just(value) for name, value in schema.items()}, optional=options)
+
+
+def _some(*keywords: str) -> dict[str, st.SearchStrategy[Any]]:
+    return {name: st.sampled_from([max(_NUMERIC[name] - 1, 1), _NUMERIC[name]]) for name in keywords}
+
+
+def bounded_schemas(depth: int = 2) -> st.SearchStrategy[Any]:
+    """Schemas with bounds, patterns, formats, open ends and whatever else takes more than looking."""
+    flat = (
+        st.sampled_from([True, {}, {"type": "null"}, {"type": "boolean"}, {"type": ["integer", "null"]}])
+        | st.builds(lambda value: {"const": value}, st.sampled_from(SMALL))
+        | st.builds(lambda values: {"enum": values}, st.lists(st.sampled_from(SMALL), min_size=1, max_size=3))
+        | st.sampled_from(["integer", "number"]).flatmap(
+            lambda kind: _with_some({"type": kind}, **_some("minimum", "maximum", "exclusiveMinimum", "multipleOf"))
+        )
+        | _with_some(
+            {"type": "string"},
+            **_some("minLength", "maxLength"),
+            pattern=st.sampled_from(["^a", "b$"]),
+            format=st.just("date"),
+        )
+    )
+    if not depth:
+        return flat
+    inner = st.deferred(lambda: bounded_schemas(depth - 1))
+    several = st.lists(inner, min_size=1, max_size=2)
+    fields = st.dictionaries(st.sampled_from(["a", "b"]), inner, max_size=2)
+    return (
+        flat
+        | st.sampled_from([{"type": "object"}, {}]).flatmap(
+            lambda start: _with_some(start, **_some("minProperties", "maxProperties"), properties=fields,
+                                     required=st.lists(st.sampled_from(["a", "b"]), unique=True),
+                                     additionalProperties=inner | st.just(value=False),
+                                     patternProperties=st.builds(lambda node: {"^b": node}, inner))
+        )
+        | _with_some({"type": "array"}, **_some("minItems", "maxItems"), items=inner | st.just(value=False),
+                     prefixItems=several, uniqueItems=st.booleans())
+        | st.sampled_from(["anyOf", "oneOf", "allOf"]).flatmap(
+            lambda keyword: _with_some({}, type=st.sampled_from(["integer", "object"])).flatmap(
+                lambda rest: st.builds(lambda options: {**rest, keyword: options}, several)
+            )
+        )
+        | st.builds(lambda node: {"not": node}, inner)
+    )  # fmt: skip
+
+
+@st.composite
+def changed(draw: st.DrawFn, schema: Any, depth: int = 3) -> Any:
+    """A schema that is much like another: a little wider, a little narrower, or not."""
+    if not isinstance(schema, dict) or not schema or not depth:
+        return draw(st.sampled_from([schema, schema, True]))
+    numeric = [name for name in sorted(schema) if name in _NUMERIC]
+    result: JsonSchema = dict(schema)
+    match draw(st.sampled_from(["same", "drop", "number", "kind", "wrap", "inside", "inside"])):
+        case "drop":
+            del result[draw(st.sampled_from(sorted(schema)))]
+        case "number" if numeric:
+            name = draw(st.sampled_from(numeric))
+            result[name] = max(1, schema[name] + draw(st.sampled_from([-1, 1])))
+        case "kind" if "type" in schema:
+            result["type"] = draw(st.sampled_from(["number", "integer", ["integer", "null", "string"]]))
+        case "wrap":
+            options = draw(st.permutations([schema, draw(bounded_schemas(0))]))
+            result = {draw(st.sampled_from(["anyOf", "allOf", "oneOf"])): options}
+        case "inside":
+            result = _changed_inside(draw, schema, depth)
+        case _:
+            pass
+    return result
+
+
+def _changed_inside(draw: st.DrawFn, schema: JsonSchema, depth: int) -> JsonSchema:
+    """One of the schemas in a schema changed."""
+    name = draw(st.sampled_from(sorted(schema)))
+    value = schema[name]
+    if name in {"items", "additionalProperties", "not"}:
+        return {**schema, name: draw(changed(value, depth - 1))}
+    if name in {"anyOf", "oneOf", "allOf", "prefixItems"}:
+        return {**schema, name: [draw(changed(one, depth - 1)) for one in value]}
+    if name == "properties":
+        return {**schema, name: {key: draw(changed(one, depth - 1)) for key, one in value.items()}}
+    return schema

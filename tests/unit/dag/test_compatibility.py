@@ -1,16 +1,89 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator, FormatChecker
 
-from tests.unit.dag.strategies import schemas, values_of
-from workflows.dag.compatibility import mismatch
+from tests.unit.dag.strategies import UNIVERSE, bounded_schemas, changed, schemas, values_of
+from workflows.dag.compatibility import Answer, fits, mismatch
+from workflows.dag.inclusion import always_fits
 from workflows.dag.schemas import Schema
 
 
 def reason(given_schema: Any, wanted_schema: Any) -> str | None:
     return mismatch((Schema.of(given_schema),), Schema.of(wanted_schema))
+
+
+def answer(given_schema: Any, wanted_schema: Any) -> Answer:
+    return fits((Schema.of(given_schema),), Schema.of(wanted_schema)).answer
+
+
+def is_valid(schema: Any, value: Any, *, formats: bool) -> bool:
+    checker = FormatChecker() if formats else None
+    return Draft202012Validator(schema, format_checker=checker).is_valid(value)
+
+
+def pairs(one: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, Any]]:
+    """Two schemas, most of them much alike."""
+    return one.flatmap(lambda schema: st.tuples(st.just(schema), changed(schema).flatmap(changed) | one))
+
+
+@given(pairs(bounded_schemas()), st.booleans())
+@settings(max_examples=400)
+def test_what_fits_is_valid_with_every_value_formats_asserted_or_not(pair: tuple[Any, Any], formats: bool) -> None:
+    one, other = pair
+    if answer(one, other) is Answer.FITS:
+        for value in UNIVERSE:
+            if is_valid(one, value, formats=formats):
+                assert is_valid(other, value, formats=formats), value
+
+
+@given(pairs(schemas()), st.data())
+@settings(max_examples=200)
+def test_what_fits_is_valid_with_any_value_that_can_be_made(pair: tuple[Any, Any], data: st.DataObject) -> None:
+    one, other = pair
+    if answer(one, other) is Answer.FITS:
+        assert Schema.of(other).validates(data.draw(values_of(one)))
+
+
+@given(pairs(bounded_schemas()))
+def test_what_fits_is_not_refused_and_what_is_refused_does_not_fit(pair: tuple[Any, Any]) -> None:
+    found = fits((Schema.of(pair[0]),), Schema.of(pair[1]))
+    assert found.reason == reason(*pair)
+    assert (found.answer is Answer.MISMATCH) == (found.reason is not None)
+    assert (found.answer is Answer.FITS) == always_fits((Schema.of(pair[0]),), Schema.of(pair[1]))
+
+
+@given(pairs(bounded_schemas(1)))
+@settings(max_examples=300)
+def test_what_is_refused_fails_with_some_value(pair: tuple[Any, Any]) -> None:
+    one, other = pair
+    found = reason(one, other)
+    if found is None or "its item" in found or means_a_kind(other):  # of lists there are only short ones
+        return
+    if mentions(one, "oneOf", "patternProperties"):  # then what it seems to allow may be impossible
+        return
+    values = [value for value in UNIVERSE if is_valid(one, value, formats=False)]
+    assert not values or not all(is_valid(other, value, formats=False) for value in values), found
+
+
+def mentions(schema: Any, *keywords: str) -> bool:
+    """Whether a schema has one of these keywords somewhere."""
+    if isinstance(schema, list):
+        return any(mentions(one, *keywords) for one in schema)
+    if not isinstance(schema, dict):
+        return False
+    return any(name in schema for name in keywords) or any(mentions(one, *keywords) for one in schema.values())
+
+
+def means_a_kind(schema: Any) -> bool:
+    """Whether a schema says only by its fields that it is one of an object, somewhere."""
+    if isinstance(schema, list):
+        return any(map(means_a_kind, schema))
+    if not isinstance(schema, dict):
+        return False
+    return ("type" not in schema and "properties" in schema) or any(map(means_a_kind, schema.values()))
 
 
 def has_listed_values(schema: Any) -> bool:
@@ -97,6 +170,8 @@ ENDLESS = {"$ref": "#/$defs/t", "$defs": {"t": {"type": ["array", "null"], "item
         ({"const": True}, {"enum": [1]}, "true is not one of 1"),
         ({"const": "abc"}, {"type": "string", "maxLength": 2}, '"abc" is not string'),
         ({"const": 5}, {"type": "integer", "minimum": 3}, None),
+        ({"type": "number", "multipleOf": 2}, INTEGER, None),
+        ({"type": "number", "multipleOf": 0.5}, INTEGER, "number is not integer"),
         (STRING, {"enum": ["a"]}, None),
         ({"type": "number"}, {"enum": [1]}, None),
         (STRING, {"enum": [1, None]}, "string is not one of 1, null"),
@@ -138,6 +213,73 @@ ENDLESS = {"$ref": "#/$defs/t", "$defs": {"t": {"type": ["array", "null"], "item
 )  # fmt: skip
 def test_reason_is_named(one: Any, other: Any, why: str | None) -> None:
     assert reason(one, other) == why
+
+
+DATE = {"type": "string", "format": "date"}
+MAP = {"type": "object", "additionalProperties": INTEGER}
+FITS, MISMATCH, UNKNOWN = Answer
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        (INTEGER, {"type": "number"}, FITS),
+        ({"type": "number"}, INTEGER, MISMATCH),
+        ({}, STRING, UNKNOWN),
+        (STRING, {}, FITS),
+        (False, STRING, FITS),
+        ({"type": "integer", "minimum": 5}, {"minimum": 3}, FITS),
+        ({"type": "integer", "exclusiveMinimum": 3}, {"exclusiveMinimum": 3}, FITS),
+        ({"type": "integer", "minimum": 3}, {"exclusiveMinimum": 3}, UNKNOWN),
+        (INTEGER, {"minimum": 3}, UNKNOWN),
+        (STRING, {"minimum": 3}, FITS),
+        ({"type": "integer", "multipleOf": 6}, {"multipleOf": 3}, FITS),
+        ({"type": "integer", "multipleOf": 6}, {"multipleOf": 4}, UNKNOWN),
+        ({"type": "number", "multipleOf": 0.5}, {"multipleOf": 0.5}, UNKNOWN),
+        ({"type": "string", "maxLength": 2}, {"maxLength": 3}, FITS),
+        ({"type": "string", "pattern": "^a"}, {"type": "string", "pattern": "^a"}, FITS),
+        ({"type": "string", "pattern": "^ab"}, {"type": "string", "pattern": "^a"}, UNKNOWN),
+        (DATE, {"type": "string", "format": "date"}, FITS),
+        (DATE, {"type": "string", "format": "time"}, UNKNOWN),
+        (DATE, STRING, FITS),
+        (STRING, DATE, UNKNOWN),
+        ({"const": "2024-02-30"}, DATE, UNKNOWN),
+        ({"const": 5}, {"type": "integer", "multipleOf": 5}, FITS),
+        ({"type": "boolean"}, {"enum": [True, False, None]}, FITS),
+        (STRING, {"enum": ["a"]}, UNKNOWN),
+        (obj(a=STRING, closed=True), obj(a=STRING, closed=True), FITS),
+        (obj(a=STRING), obj(a=STRING), FITS),
+        (obj(a=STRING), obj(a=STRING, closed=True), UNKNOWN),
+        (obj(a=STRING, closed=True), obj([], a=STRING, b=STRING), FITS),
+        (obj(a=STRING), obj([], a=STRING, b=STRING), UNKNOWN),
+        (obj(a=INTEGER, closed=True), MAP, FITS),
+        (MAP, {"type": "object", "patternProperties": {"^x": INTEGER}}, UNKNOWN),
+        ({**MAP, "required": ["a"]}, {"required": ["a"]}, FITS),
+        ({"type": "array", "items": INTEGER}, {"type": "array", "items": {"type": "number"}}, FITS),
+        ({"type": "array", "items": INTEGER, "maxItems": 2}, {"prefixItems": [INTEGER, INTEGER], "items": False}, FITS),
+        ({"type": "array", "items": INTEGER}, {"prefixItems": [INTEGER, INTEGER], "items": False}, MISMATCH),
+        ({"type": "array"}, {"type": "array", "uniqueItems": True}, UNKNOWN),
+        ({"type": "array", "maxItems": 1}, {"type": "array", "uniqueItems": True}, FITS),
+        ({"type": ["string", "null"]}, {"anyOf": [STRING, NULL]}, FITS),
+        ({"type": ["string", "null"]}, {"oneOf": [STRING, NULL]}, FITS),
+        (INTEGER, {"oneOf": [INTEGER, {"type": "number"}]}, UNKNOWN),
+        (STRING, {"allOf": [STRING, {"not": {"const": "x"}}]}, UNKNOWN),
+        (STRING, {"not": NULL}, UNKNOWN),
+        ({"not": NULL}, {"not": NULL}, FITS),
+        (TREE, TREE, FITS),
+        (TREE, OTHER_TREE, MISMATCH),
+        (ENDLESS, ENDLESS, FITS),
+        ({**TREE, "description": "another"}, TREE, FITS),
+    ],
+)
+def test_answer_is_one_of_three(one: Any, other: Any, expected: Answer) -> None:
+    assert answer(one, other) is expected
+
+
+def test_schema_that_stands_for_itself_proves_nothing() -> None:
+    loop = {"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}, {"minimum": 1}]}}}
+    assert answer(INTEGER, loop) is UNKNOWN
+    assert answer({"type": "integer", "minimum": 2}, loop) is FITS
 
 
 def test_schema_with_endless_alternatives_counts_as_unknown() -> None:

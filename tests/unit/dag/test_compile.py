@@ -158,8 +158,8 @@ CASES: list[tuple[str, Any, str]] = [
         definition(step("a", retry={"non_retryable": ["x"] * 51})),
         "too-large /steps/0/retry/non_retryable",
     ),
-    ("long description", definition(step("a", description="x" * 2_001)), "type-mismatch /steps/0/description"),
-    ("another kind of step", definition({"id": "a", "wait": {"for": "5m"}}), "not-supported-yet /steps/0/wait"),
+    ("long description", definition(step("a", description="x" * 2_001)), "too-large /steps/0/description"),
+    ("a field that does not run yet", definition(step("a", fuse=True)), "not-supported-yet /steps/0/fuse"),
 ]
 
 
@@ -235,7 +235,7 @@ def test_field_of_a_definition_that_does_not_run_yet_is_refused_by_name(name: st
 
 
 def test_default_of_a_field_that_does_not_run_yet_is_no_mistake() -> None:
-    compiled(definition(step("a", join="all", when=None, map=None), on_failure=None))
+    compiled(definition(step("a", join="all", when=None, map=None, fuse=None), on_failure=None, triggers=None))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from tests.unit.dag.strategies import json_values
 from workflows.dag.compile import Compiled, compile_definition
 from workflows.dag.outline import outline
 from workflows.dag.plan import load_plan
+from workflows.dag.signature import Signature, WorkflowKey
+from workflows.dag.user_schemas import check_schema
 from workflows.dag.validation import validate_value
 
 VALID = definition(
@@ -42,11 +44,84 @@ VALID = definition(
     labels={"team": "x"},
 )
 
+WHILE: dict[str, Any] = {"while": {"condition": "steps.again.value != 5", "max": 3}}
+EVERYTHING = definition(
+    step("load", "people.find", retry={"max_attempts": 2, "initial": "5s"}, timeout={"start_to_close": "5m"}),
+    step(
+        "greet",
+        "people.greet",
+        input={
+            "name": 'from:load.nickname ?? "you"',
+            "age": "from:input.age",
+            "address": {"city": "from:load.address.city"},
+            "tags": ["x", "from:load.tags[0]"],
+        },
+        depends_on=["load"],
+        on_error="continue",
+    ),
+    step("echo", input={"value": {"a": ["from:greet ?? null", {"b": "from::x"}]}}),
+    step(
+        "each",
+        map={"items": "from:input.list", "as": "one", "max_parallel": 2, "on_error": "continue"},
+        when="one != '' && input.age > 1",
+        input={"value": "from:one"},
+        cache={"key": ["from:one"], "ttl": "1h"},
+        priority=2,
+    ),
+    step("listed", map={"items": "input.list.filter(x, x != '')"}, input={"value": ["from:item"]}),
+    step(
+        "again",
+        input={"value": "from:again.value ?? 0"},
+        compensate={"service": "flow", "action": "count", "input": {"key": "k", "by": 1}},
+        mock={"value": "from:input.age"},
+        **WHILE,
+    ),
+    {
+        "id": "pick",
+        "switch": [
+            {"when": "has(steps.load.address.zip)", "value": "from:load.age"},
+            {"value": {"x": "from:load.name"}},
+        ],
+    },
+    {"id": "sub", "workflow": {"id": "other", "version": 2}, "input": {"n": "from:input.age"}},
+    {"id": "nap", "wait": {"for": "5m"}},
+    {"id": "noon", "wait": {"until": "from:sub.at"}},
+    {"id": "go", "wait": {"signal": "go", "schema": {"type": "object", "required": ["x"]}, "timeout": "1h"}},
+    {
+        "id": "ask",
+        "approval": {"schema": {"type": "integer"}, "roles": ["admin"], "timeout": "1d", "on_timeout": "continue"},
+        "input": {"of": "from:pick"},
+        "join": "none_failed",
+    },
+    name="Valid",
+    input={
+        "type": "object",
+        "properties": {"age": {"$ref": "#/$defs/age"}, "list": {"type": "array", "items": {"type": "string"}}},
+        "required": ["age", "list"],
+        "$defs": {"age": {"type": "integer", "minimum": 0}},
+    },
+    output={"echo": "from:echo.value", "each": "from:each[0].value ?? 0"},
+    on_failure=[step("tell", input={"value": ["from:error.message", "from:load.name ?? null"]})],
+    concurrency={"key": "from:input.age", "max": 2, "policy": "queue"},
+    limits={"max_parallel": 5, "timeout": 60},
+    labels={"team": "x"},
+)
+SIGNATURES: dict[WorkflowKey, Signature] = {
+    ("other", 2): Signature(
+        "other",
+        2,
+        {"type": "object", "properties": {"n": {"type": "integer"}}},
+        {"type": "object", "properties": {"at": {"type": "string"}}, "required": ["at"]},
+        {"deep": ("deep",)},
+    )
+}
+
 ODD: list[Any] = [
     None, True, 0, -1, 1e308, 10**400, "", "x" * 100_000,
     "from:", "from:load", "from:load.name", "from:echo",
     "from:input.age[0]", "from:x ?? ", "from:input ?? {}", "__proto__", "constructor", "a/b~c", "9" * 5_000, "٣",
-    "input", "item",
+    "input", "item", "true", "1 +", "input.age > 0", "steps.load", "steps.load.age > 0", "steps.again.value == 1",
+    "input.list.all(x, x == '')", "load", "other", "sub",
     [], {}, [[]], [None], {"": None}, {"__proto__": {}}, {"$ref": "#"}, {"$ref": "#/$defs/age"},
     {"$ref": "#/properties/age"},
     {"$ref": "http://x/"}, {"$ref": "#/%zz"}, {"$ref": "#foo"}, {"anyOf": [{"$ref": "#"}, {"type": "null"}]},
@@ -93,9 +168,10 @@ def leads_into(pointer: str, document: Any) -> bool:
 
 def check(raw: Any) -> None:
     before = deepcopy(raw)
-    result = compile_definition(raw, ACTIONS)
+    result = compile_definition(raw, ACTIONS, SIGNATURES)
     assert raw == before
     if isinstance(result, Compiled):
+        assert check_schema(result.signature.output_schema, "") == []
         assert load_plan(result.plan.json) == result.plan
         assert outline(result.plan).budget.steps == len(raw["steps"])
         return
@@ -107,8 +183,9 @@ def check(raw: Any) -> None:
         assert len(problem.message) < 1_000 or problem.code == "cycle"
 
 
-def test_the_example_is_valid() -> None:
+def test_the_examples_are_valid() -> None:
     assert isinstance(compile_definition(VALID, ACTIONS), Compiled)
+    assert isinstance(compile_definition(EVERYTHING, ACTIONS, SIGNATURES), Compiled)
 
 
 @given(json_values(max_leaves=20))
@@ -116,14 +193,14 @@ def test_any_json_gives_a_plan_or_problems(raw: Any) -> None:
     check(raw)
 
 
-@given(st.dictionaries(st.sampled_from([*VALID, "x"]), json_values(), max_size=4))
+@given(st.dictionaries(st.sampled_from([*EVERYTHING, "x"]), json_values(), max_size=4))
 def test_any_fields_give_a_plan_or_problems(rest: dict[str, Any]) -> None:
     check({"id": "a", "steps": [step("a")], **rest})
 
 
 @given(st.data())
 def test_any_change_of_a_valid_definition_gives_a_plan_or_problems(data: st.DataObject) -> None:
-    raw = deepcopy(VALID)
+    raw = deepcopy(EVERYTHING)
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.sampled_from([place for place in places(raw) if place]))
         parent = _at(raw, at[:-1])
@@ -145,6 +222,15 @@ def test_odd_value_anywhere_gives_a_plan_or_problems(at: tuple[str | int, ...]) 
         raw = deepcopy(VALID)
         _at(raw, at[:-1])[at[-1]] = deepcopy(odd)
         check(raw)
+
+
+def test_some_odd_value_anywhere_among_all_controls_gives_a_plan_or_problems() -> None:
+    """Which one turns from place to place."""
+    for number, at in enumerate(places(EVERYTHING)[1:]):
+        for odd in ODD[number % 20 :: 20]:
+            raw = deepcopy(EVERYTHING)
+            _at(raw, at[:-1])[at[-1]] = deepcopy(odd)
+            check(raw)
 
 
 @pytest.mark.parametrize("odd", ODD, ids=[repr(value)[:40] for value in ODD])

@@ -4,24 +4,47 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.definition import RetryOptions
-from tests.unit.dag.definitions import FIND, compiled, definition, plan_of, step
+from models.values import Read
+from tests.unit.dag.definitions import ACTIONS, FIND, compiled, definition, plan_of, step
 from tests.unit.dag.strategies import graphs, json_values
-from tests.unit.dag.test_compile_robustness import VALID
+from tests.unit.dag.test_compile_robustness import EVERYTHING, SIGNATURES
+from workflows.dag.compile import Compiled, compile_definition
 from workflows.dag.graph import topological_order
 from workflows.dag.outline import HISTORY_BYTES, HISTORY_EVENTS, outline
-from workflows.dag.plan import INPUT, Plan, Slot, Template, load_plan
+from workflows.dag.plan import (
+    ERROR,
+    INPUT,
+    ITEM,
+    Cache,
+    Case,
+    Concurrency,
+    Each,
+    Expression,
+    Join,
+    Loop,
+    Pause,
+    Plan,
+    Question,
+    Slot,
+    SubRun,
+    Template,
+    Use,
+    load_plan,
+)
 
 
 def test_plan_survives_json() -> None:
-    plan = compiled(VALID).plan
+    result = compile_definition(EVERYTHING, ACTIONS, SIGNATURES)
+    assert isinstance(result, Compiled)
+    plan = result.plan
     assert load_plan(plan.json) == plan
     assert load_plan(plan.json).json == plan.json
 
 
 @given(json_values(), json_values())
 def test_any_literal_and_default_survive_json(literal: Any, default: Any) -> None:
-    slot = Slot(("a", 0, "0"), INPUT, ("x", -1), has_default=True, default=default)
-    plan = Plan("w", 1, "h", nodes=(), output=Template(literal, (slot,)))
+    slot = Slot(("a", 0, "0"), INPUT, Read(("x", -1), has_default=True, default=default))
+    plan = Plan("w", 1, "h", nodes=(), steps=0, output=Template(literal, (slot,)))
     assert load_plan(plan.json) == plan
 
 
@@ -46,14 +69,65 @@ def test_references_become_numbers() -> None:
     assert [node.id for node in plan.nodes] == ["early", "late"]
     assert plan.nodes[1].template == Template(
         {"value": [None, None]},
-        (Slot(("value", 0), 0, ("value", "x"), has_default=True, default=1), Slot(("value", 1), INPUT, ())),
+        (Slot(("value", 0), 0, Read(("value", "x"), has_default=True, default=1)), Slot(("value", 1), INPUT)),
     )
-    assert plan.output.slots == (Slot(("late",), 1, ()),)
+    assert plan.output.slots == (Slot(("late",), 1),)
 
 
 def test_a_reference_and_depends_on_make_one_arrow() -> None:
     raw = definition(step("a"), step("b", depends_on=["a", "a"], input={"value": ["from:a", "from:a.value"]}))
     assert compiled(raw).plan.nodes[1].parents == (0,)
+
+
+def test_each_kind_of_step_becomes_a_node() -> None:
+    result = compile_definition(EVERYTHING, ACTIONS, SIGNATURES, version=3)
+    assert isinstance(result, Compiled)
+    plan = result.plan
+    node = {one.id: one for one in plan.nodes}
+    load, age, names = plan.numbers["load"], Use(INPUT, ("input",), ("age",)), Use(INPUT, ("input",), ("list",))
+    per_item = Expression("one != '' && input.age > 1", (Use(ITEM, ("one",), ()), age), "one")
+    assert node["each"].when is None
+    assert node["each"].each == Each(
+        Template(None, (Slot((), INPUT, Read(("list",))),)), max_parallel=2, goes_on=True, when=per_item
+    )
+    assert node["each"].cache == Cache(Template([None], (Slot((0,), ITEM),)), 3_600)
+    assert node["listed"].each == Each(Expression("input.list.filter(x, x != '')", (names,)))
+    own = plan.numbers["again"]
+    turn = Use(own, ("steps", "again"), ("value",))
+    assert node["again"].loop == Loop(Expression("steps.again.value != 5", (turn,)), 3)
+    assert node["again"].template.slots == (Slot(("value",), own, Read(("value",), has_default=True, default=0)),)
+    assert node["again"].parents == ()
+    assert node["again"].mock == Template({"value": None}, (Slot(("value",), INPUT, Read(("age",))),))
+    undo = node["again"].compensation
+    assert undo is not None
+    assert (undo.action.type, undo.template) == ("flow.count", Template({"key": "k", "by": 1}))
+    has_zip = Expression("has(steps.load.address.zip)", (Use(load, ("steps", "load"), ("address", "zip")),))
+    assert node["pick"].cases == (
+        Case(Template(None, (Slot((), load, Read(("age",))),)), has_zip),
+        Case(Template({"x": None}, (Slot(("x",), load, Read(("name",))),))),
+    )
+    assert node["sub"].run == SubRun("other", 2, wait=True)
+    assert node["nap"].pause == Pause(seconds=300)
+    assert node["noon"].pause == Pause(until=Template(None, (Slot((), plan.numbers["sub"], Read(("at",))),)))
+    assert node["go"].pause == Pause(signal="go", schema={"type": "object", "required": ["x"]}, timeout=3_600)
+    assert node["ask"].question == Question(("admin",), {"type": "integer"}, timeout=86_400, goes_on=True)
+    assert node["ask"].join is Join.NONE_FAILED
+    assert [one.id for one in plan.nodes[plan.steps :]] == ["tell"]
+    assert node["tell"].template.slots[0].source == ERROR
+    assert plan.concurrency == Concurrency(2, "queue", Template(None, (Slot((), INPUT, Read(("age",))),)))
+    assert result.signature.calls == {"other": ("other",), "deep": ("other", "deep")}
+
+
+def test_every_value_a_node_reads_is_among_its_sources() -> None:
+    """The engine keeps a value as long as a node that has it among its sources may read it."""
+    result = compile_definition(EVERYTHING, ACTIONS, SIGNATURES)
+    assert isinstance(result, Compiled)
+    plan = result.plan
+    for node in plan.nodes:
+        own = plan.numbers[node.id]
+        assert all(source in (*node.parents, own) or source < plan.steps <= own for source in node.sources)
+    assert plan.numbers["load"] in plan.nodes[plan.numbers["pick"]].sources
+    assert plan.numbers["sub"] in plan.nodes[plan.numbers["noon"]].sources
 
 
 def test_what_a_step_leaves_out_comes_from_its_action() -> None:
@@ -65,14 +139,16 @@ def test_what_a_step_leaves_out_comes_from_its_action() -> None:
         labels={"team": "x"},
     )
     plan = compiled(raw).plan
-    a, b, c = plan.nodes
-    assert (a.retry, a.timeout, a.summary, a.action, a.queue) == (
-        FIND.retry, FIND.timeout, "a: Find a person", "people.find", "people",
-    )  # fmt: skip
+    a, b, c = (node.action for node in plan.nodes)
+    assert a is not None
+    assert b is not None
+    assert c is not None
+    assert (a.retry, a.timeout, a.type, a.queue) == (FIND.retry, FIND.timeout, "people.find", "people")
+    assert [node.summary for node in plan.nodes] == ["a: Find a person", "b: Find a person", "C"]
     assert (b.retry.max_attempts, b.retry.initial, b.retry.max_interval) == (1, 7_200, 7_200)
     assert (b.timeout.start_to_close, b.timeout.heartbeat) == (4, 4)
     assert (c.retry.non_retryable, c.retry.initial) == (("x",), FIND.retry.initial)
-    assert (c.timeout.schedule_to_close, c.timeout.start_to_close, c.summary) == (86_400, 60, "C")
+    assert (c.timeout.schedule_to_close, c.timeout.start_to_close) == (86_400, 60)
     assert (plan.workflow, plan.version, plan.max_parallel, plan.timeout, plan.fail_fast, plan.labels) == (
         "test", 3, 7, 3_600, True, {"team": "x"},
     )  # fmt: skip

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.values import Read
 from tests.unit.dag.strategies import json_values, paths
 from workflows.dag.references import (
     BadReferenceError,
@@ -18,20 +19,20 @@ from workflows.dag.references import (
 @pytest.mark.parametrize(
     ("text", "reference"),
     [
-        ("from:load", Reference("load", ())),
-        ("from:input", Reference("input", ())),
-        ("from:item[0]", Reference("item", (0,))),
-        ("from:load.stars", Reference("load", ("stars",))),
-        ("from:a-1_b.x-y._z", Reference("a-1_b", ("x-y", "_z"))),
-        ("from:load.files[0].name", Reference("load", ("files", 0, "name"))),
-        ("from:load.files[-1]", Reference("load", ("files", -1))),
-        ('from:load["odd key"]["a.b"]', Reference("load", ("odd key", "a.b"))),
-        (r'from:load["\"quoted\" \u00e9 [0]"]', Reference("load", ('"quoted" é [0]',))),
-        ('from:load["0"]', Reference("load", ("0",))),
-        ("from:load.stars ?? 0", Reference("load", ("stars",), has_default=True, default=0)),
-        ("from:load??null", Reference("load", (), has_default=True, default=None)),
-        ('from:load.x  ??  "a ?? b"', Reference("load", ("x",), has_default=True, default="a ?? b")),
-        ('from:load ?? {"a": [1, true]}', Reference("load", (), has_default=True, default={"a": [1, True]})),
+        ("from:load", Reference("load", Read(()))),
+        ("from:input", Reference("input", Read(()))),
+        ("from:item[0]", Reference("item", Read((0,)))),
+        ("from:load.stars", Reference("load", Read(("stars",)))),
+        ("from:a-1_b.x-y._z", Reference("a-1_b", Read(("x-y", "_z")))),
+        ("from:load.files[0].name", Reference("load", Read(("files", 0, "name")))),
+        ("from:load.files[-1]", Reference("load", Read(("files", -1)))),
+        ('from:load["odd key"]["a.b"]', Reference("load", Read(("odd key", "a.b")))),
+        (r'from:load["\"quoted\" \u00e9 [0]"]', Reference("load", Read(('"quoted" é [0]',)))),
+        ('from:load["0"]', Reference("load", Read(("0",)))),
+        ("from:load.stars ?? 0", Reference("load", Read(("stars",), has_default=True, default=0))),
+        ("from:load??null", Reference("load", Read((), has_default=True, default=None))),
+        ('from:load.x  ??  "a ?? b"', Reference("load", Read(("x",), has_default=True, default="a ?? b"))),
+        ('from:load ?? {"a": [1, true]}', Reference("load", Read((), has_default=True, default={"a": [1, True]}))),
     ],
 )
 def test_reference_is_read(text: str, reference: Reference) -> None:
@@ -91,13 +92,13 @@ def test_mistake_is_refused_with_its_column(text: str, column: int, message: str
 
 @given(paths)
 def test_path_that_is_written_is_read_again(path: tuple[str | int, ...]) -> None:
-    assert parse_reference(f"from:step{format_path(path)}") == Reference("step", path)
+    assert parse_reference(f"from:step{format_path(path)}") == Reference("step", Read(path))
 
 
 @given(paths, json_values())
 def test_default_that_is_written_is_read_again(path: tuple[str | int, ...], default: Any) -> None:
     text = f"from:input{format_path(path)} ?? {json.dumps(default)}"
-    assert parse_reference(text) == Reference("input", path, has_default=True, default=default)
+    assert parse_reference(text) == Reference("input", Read(path, has_default=True, default=default))
 
 
 @given(st.text())

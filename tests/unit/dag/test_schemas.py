@@ -23,10 +23,13 @@ PERSON = {
                                               {"properties": {"y": {"type": "null"}}}]},
         "odd": {"type": "object", "patternProperties": {"^x": {"type": "string"}},
                 "properties": {"y": {"type": "string"}}},
+        "needed": {"type": "object", "required": ["x"], "additionalProperties": {"type": "integer"},
+                   "allOf": [{"required": ["w"]}]},
+        "open": {"type": "object", "properties": {"w": {"type": "string"}}, "required": ["x"]},
         "never": False,
         "any": True,
     },
-    "required": ["name", "home", "tags", "pair", "scores", "either", "parts", "odd"],
+    "required": ["name", "home", "tags", "pair", "scores", "either", "parts", "odd", "needed", "open"],
     "$defs": {"home": {"type": "object", "properties": {"city": {"type": "string"}, "again": {"$ref": "#"}},
                        "required": ["city"], "additionalProperties": False}},
 }  # fmt: skip
@@ -51,6 +54,9 @@ PERSON = {
         (("parts", "y"), "null", True),
         (("odd", "xyz"), "any value", True),
         (("any", "thing", 3, "x"), "any value", True),
+        (("needed", "x"), "integer", False),
+        (("needed", "z"), "integer", True),
+        (("open", "x"), "any value", False),
     ],
 )
 def test_path_is_followed(path: tuple[str | int, ...], types: str, optional: bool) -> None:

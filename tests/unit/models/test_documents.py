@@ -36,10 +36,17 @@ def test_json_is_yaml(value: Any) -> None:
 @given(json_values())
 def test_yaml_that_another_library_writes_is_read_again(value: Any) -> None:
     assume(not re.search("[\x80-\x9f\u2028\u2029]", json.dumps(value, ensure_ascii=False)))  # it writes no escapes
+    assume(not re.search('":[^ ]', json.dumps(value)))  # {:a: 1} is refused: our parser takes the colon for a key's end
     written = StringIO()
     writer = YAML(typ="safe", pure=True)
     writer.dump(value, written)
     assert read_yaml(written.getvalue().encode()) == value
+
+
+def test_name_that_starts_with_a_colon_is_quoted_in_braces() -> None:
+    with pytest.raises(InvalidInputError, match="line 1, column 3: a key is no string; quote it"):
+        read_yaml(b"{:0: null}")
+    assert read_yaml(b'{":0": null}') == read_yaml(b":0: null") == {":0": None}
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,15 @@ from hypothesis import strategies as st
 from models.values import (
     HOLES,
     MISSING,
+    VALUE,
     Hole,
     Missing,
     MissingValueError,
+    Read,
     StoredValue,
+    Value,
     put,
-    read,
+    select,
     walk,
 )
 from tests.unit.dag.strategies import json_values, paths
@@ -90,12 +93,73 @@ def test_missing_value_takes_a_key_out_and_is_refused_elsewhere(document: Any, d
 @given(json_values(), paths, json_values())
 def test_default_stands_in_for_what_is_missing_or_null(value: Any, path: Path, default: Any) -> None:
     found = walk(value, path)
-    assert read(value, path, has_default=False, default=default) is found
+    assert Read(path, has_default=False, default=default).of(value) is found
     expected = default if found is None or found is MISSING else found
-    assert read(value, path, has_default=True, default=default) is expected
+    assert Read(path, has_default=True, default=default).of(value) is expected
 
 
-@given(st.lists(st.builds(Hole, paths, st.builds(StoredValue, st.text("0123456789abcdef"), st.integers(0)),
-                          paths, st.booleans(), json_values()), max_size=3).map(tuple))  # fmt: skip
+reads = st.builds(Read, paths, st.booleans(), json_values())
+stored_values = st.builds(StoredValue, st.text("0123456789abcdef", min_size=1), st.integers(0))
+
+
+@given(st.lists(st.builds(Hole, paths, stored_values, st.lists(reads, max_size=2).map(tuple)), max_size=3).map(tuple))
 def test_holes_survive_json(holes: tuple[Hole, ...]) -> None:
     assert HOLES.validate_json(HOLES.dump_json(holes)) == holes
+
+
+@st.composite
+def partly_stored(draw: st.DrawFn) -> tuple[Any, Value, dict[StoredValue, Any]]:
+    """A JSON value, the same with parts of it taken out into holes, and what is stored for those."""
+    whole = draw(json_values())
+    document, holes, store = deepcopy(whole), list[Hole](), dict[StoredValue, Any]()
+    for number, at in enumerate(draw(st.lists(st.sampled_from(places(whole)), max_size=2, unique=True))):
+        if any(hole.at == at[: len(hole.at)] or at == hole.at[: len(at)] for hole in holes):
+            continue
+        stored = StoredValue(str(number), 5_000)
+        part = walk(document, at)
+        below: Path = draw(st.sampled_from([(), ("kept",), ("kept", 1)]))
+        store[stored] = {(): part, ("kept",): {"kept": part}, ("kept", 1): {"kept": [0, part]}}[below]
+        holes.append(Hole(at, stored, tuple(Read((step,)) for step in below)))
+        document = put(document, at, None)
+    return whole, Value(document, tuple(holes)), store
+
+
+def filled(value: Value | Missing, store: dict[StoredValue, Any]) -> Any:
+    """What a worker makes of a value: holes filled, what is missing left out."""
+    if isinstance(value, Missing):
+        return MISSING
+    document = deepcopy(value.json)
+    for hole in value.holes:
+        found = store[hole.stored]
+        for read in hole.reads:
+            found = read.of(found)
+        if hole.at == () and found is MISSING:
+            return MISSING
+        document = put(document, hole.at, found)
+    return document
+
+
+@given(partly_stored(), paths, st.booleans(), json_values(), st.data())
+def test_reading_is_the_same_wherever_a_value_lies(
+    parts: tuple[Any, Value, dict[StoredValue, Any]], path: Path, has_default: bool, default: Any, data: st.DataObject
+) -> None:
+    whole, value, store = parts
+    read = Read(data.draw(st.sampled_from([path, *places(whole)])), has_default, default)
+    assert filled(select(value, read), store) == read.of(whole)
+
+
+@given(partly_stored(), st.data())
+def test_places_counted_from_a_lists_end_lead_into_its_holes(
+    parts: tuple[Any, Value, dict[StoredValue, Any]], data: st.DataObject
+) -> None:
+    whole, value, store = parts
+    at = data.draw(st.sampled_from(places(whole)))
+    backwards = tuple(
+        part if isinstance(part, str) else part - len(walk(whole, at[:depth])) for depth, part in enumerate(at)
+    )
+    assert filled(select(value, Read(backwards)), store) == walk(whole, at)
+
+
+@given(partly_stored())
+def test_value_survives_json(parts: tuple[Any, Value, dict[StoredValue, Any]]) -> None:
+    assert VALUE.validate_json(VALUE.dump_json(parts[1])) == parts[1]
