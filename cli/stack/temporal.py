@@ -10,7 +10,7 @@ from temporalio.service import RPCError
 
 from cli.stack.ports import LOOPBACK
 
-_DYNAMIC_CONFIG = {
+DYNAMIC_CONFIG = {
     # The defaults suit thousands of shards; this server has one, so its queues would be read 20 times a second.
     "history.transferProcessorMaxPollRPS": "1000",
     "history.timerProcessorMaxPollRPS": "1000",
@@ -58,7 +58,7 @@ class TemporalServer:
         command += ["--headless"] if self.ui_port is None else ["--ui-port", str(self.ui_port)]
         if self.codec_url:
             command += ["--ui-codec-endpoint", self.codec_url]
-        for name, value in _DYNAMIC_CONFIG.items():
+        for name, value in DYNAMIC_CONFIG.items():
             command += ["--dynamic-config-value", f"{name}={value}"]
         return command
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from cli.stack.temporal import DYNAMIC_CONFIG
 from models.catalogue import WORKER_SERVICES
 from models.settings import CHECKOUT, Settings
 
@@ -54,6 +55,15 @@ def test_everything_waits_for_what_it_needs() -> None:
         for needed, how in service.get("depends_on", {}).items():
             if how["condition"] == "service_healthy":
                 assert "healthcheck" in SERVICES[needed], f"{name} waits for {needed}, which has no health check"
+
+
+def test_temporal_has_settings_of_ours_and_none_that_we_do_not_use() -> None:
+    (mount,) = SERVICES["temporal"]["configs"]
+    assert mount["target"] == SERVICES["temporal"]["environment"]["DYNAMIC_CONFIG_FILE_PATH"]
+    settings = YAML(typ="safe").load(COMPOSE["configs"][mount["source"]]["content"])
+    assert "matching.enableFairness" in settings
+    for name, values in settings.items():
+        assert [str(one["value"]).lower() for one in values] == [DYNAMIC_CONFIG[name]]
 
 
 def test_ports_are_published_on_this_machine_only() -> None:
