@@ -77,15 +77,17 @@ class ActionAdapter:
             part=call.part,
         )
         with _heartbeat(step, info.heartbeat_timeout.total_seconds() if info.heartbeat_timeout else None):
+            if step.attempt > 1 and (done := await self.recorder.success(step.run_id, step.step_id)) is not None:
+                return _answer(done)  # only its answer was lost
             try:
                 data, reason = await self._result(spec, method, from_json(data), call, step)
-                payload, record = await self._keep(data, replace(started, reason=reason))
+                record = await self._keep(data, replace(started, reason=reason))
             except Exception as error:
                 failure = _failure(error, step)
                 await self.recorder.record(_failed(started, failure))
                 raise failure from error
             await self.recorder.record(record)
-        return RawValue(payload)
+        return _answer(record)
 
     async def _result(
         self,
@@ -116,14 +118,20 @@ class ActionAdapter:
                 "a value this step's input needs is missing; give its reference a default with ??", code="missing-value"
             ) from error
 
-    async def _keep(self, data: bytes, started: StepRecord) -> tuple[Payload, StepRecord]:
+    async def _keep(self, data: bytes, started: StepRecord) -> StepRecord:
         record = replace(started, status=StepStatus.SUCCEEDED, ended_at=datetime.now(UTC), output_bytes=len(data))
         if len(data) <= (PART_LIMIT if started.part else INLINE_LIMIT):
-            payload = Payload(metadata={"encoding": b"json/plain"}, data=data)
-            return payload, replace(record, output=from_json(data))
+            return replace(record, output=from_json(data))
         (ref,) = await self.blobs.store([data])
-        stored = STORED_VALUE.dump_json(StoredValue(ref, len(data)))
-        return Payload(metadata={"encoding": STORED_ENCODING}, data=stored), replace(record, output_ref=ref)
+        return replace(record, output_ref=ref)
+
+
+def _answer(record: StepRecord) -> RawValue:
+    """What Temporal is told of a step that has succeeded."""
+    if record.output_ref is None:
+        return RawValue(Payload(metadata={"encoding": b"json/plain"}, data=to_json(record.output)))
+    stored = STORED_VALUE.dump_json(StoredValue(record.output_ref, record.output_bytes or 0))
+    return RawValue(Payload(metadata={"encoding": STORED_ENCODING}, data=stored))
 
 
 def _key_hash(key: Any) -> bytes:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from models.persistence.database import autocommit, when_database_is_back
-from services.orchestration.runs import StepRecord, record_steps
+from services.orchestration.runs import StepRecord, find_success, record_steps
 
 MAX_BATCH = 200
 
@@ -34,6 +34,15 @@ class StepRecorder:
             with suppress(asyncio.CancelledError):
                 await asyncio.wait({done})
         done.result()
+
+    async def success(self, run_id: str, step_id: str) -> StepRecord | None:
+        """The record of a step that has succeeded already, in an attempt whose answer Temporal never got."""
+
+        async def look() -> StepRecord | None:
+            async with self._database.connect() as connection:
+                return await find_success(connection, run_id, step_id)
+
+        return await when_database_is_back(look)
 
     async def _write(self) -> None:
         try:

@@ -218,6 +218,33 @@ def _step_row(record: StepRecord) -> dict[str, Any]:
     }
 
 
+async def find_success(connection: AsyncConnection, run_id: str, step_id: str) -> StepRecord | None:
+    """The record of a step, or part of one, that a worker saw succeed."""
+    query = select(run_steps).where(
+        run_steps.c.run_id == run_id,
+        run_steps.c.step_id == step_id,
+        run_steps.c.status == StepStatus.SUCCEEDED.value,
+        run_steps.c.output_bytes.is_not(None),
+    )
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        return None
+    return StepRecord(
+        run_id=row.run_id,
+        step_id=row.step_id,
+        owner_id=row.owner_id,
+        status=StepStatus.SUCCEEDED,
+        attempt=row.attempts,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        reason=row.reason,
+        output=row.output,
+        output_ref=row.output_ref,
+        output_bytes=row.output_bytes,
+        part=row.part,
+    )
+
+
 async def close_run(
     connection: AsyncConnection,
     run_id: str,

@@ -8,7 +8,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowFailureError
 
+from activities.recorder import StepRecorder
 from models.persistence.tables import flow_counters, run_steps, runs, step_cache
+from services.orchestration.runs import StepRecord
 from tests.e2e.conftest import step
 from tests.workflows.conftest import Engine, running_engine
 from tests.workflows.short_histories import history_limit
@@ -87,6 +89,28 @@ async def test_what_a_local_activity_refuses_is_a_failure_of_its_step(engine: En
     handle = await engine.start(raw)
     await handle.result()
     assert await status_of(engine, handle.id) == "completed"
+
+
+async def test_attempt_after_one_whose_answer_was_lost_gives_what_is_recorded(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the worker is killed between the record and the answer."""
+    record, lost = StepRecorder.record, list[str]()
+
+    async def record_and_die(recorder: StepRecorder, ended: StepRecord) -> None:
+        await record(recorder, ended)
+        if not lost and ended.step_id == "a":
+            lost.append(ended.step_id)
+            raise RuntimeError("killed")
+
+    monkeypatch.setattr(StepRecorder, "record", record_and_die)
+    key = str(uuid4())
+    fails = step("a", "fail", input={"message": "no", "times": 0}, retry={"max_attempts": 3, "initial": 0.01})
+    raw = {"id": "lost", "steps": [fails, step("b", "count", input={"key": key, "by": "from:a.attempt"})]}
+    handle = await engine.start(raw)
+    await handle.result()
+    assert lost == ["a"]
+    assert await counter(engine, key) == 1
 
 
 async def test_signal_that_cannot_be_stored_is_passed_over(engine: Engine) -> None:
