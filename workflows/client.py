@@ -42,7 +42,7 @@ _STATUSES = {
     WorkflowExecutionStatus.TIMED_OUT: RunStatus.TIMED_OUT,
 }
 ANSWER_WITHIN = timedelta(seconds=20)
-"""What a worker may take to answer an update: for ten seconds, Temporal waits for the one that had the run and is gone."""
+"""What a worker may take to answer an update: Temporal waits ten seconds for the one that had the run and is gone."""
 SHOWN_WITHIN = timedelta(seconds=2)
 """The same for a query that people wait for, and that is only part of what they see."""
 EVENTS_BEFORE_A_WORKER = 2
