@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from temporalio.client import Client
 
+from api.cache import VersionedCache
 from api.idempotency import AnswerSeal
 from api.metrics import HttpMetrics
 from api.middleware.authentication import Authentication
@@ -25,8 +26,11 @@ from api.parts import Parts
 from api.problems import answer_problem
 from api.routers import (
     actions,
+    activity,
+    analytics,
     approvals,
     audit,
+    badges,
     codec,
     executions,
     flow,
@@ -43,6 +47,8 @@ from api.routers import (
 from api.step_reports import StepReports
 from models.persistence.values import BlobStore
 from models.settings import Settings
+from services.analytics.ingest import Ingest
+from services.analytics.open_badges import Issuer
 from services.identity.tokens import TokenReader
 from services.orchestration.definition_source import DefinitionsInDatabase
 from workflows.compiled import CompiledDefinitions
@@ -59,12 +65,17 @@ ROUTERS: tuple[APIRouter, ...] = (
     keys.router,
     users.router,
     audit.router,
+    activity.router,
+    analytics.router,
+    badges.router,
     reports.router,
     health.router,
     codec.router,
     metrics.router,
 )
 """All resources. Paths are tried in this order."""
+_KEPT_SECONDS = 300.0
+"""How long answers with metrics are kept at most."""
 
 
 def create_app(settings: Settings, database: AsyncEngine, temporal_client: Client) -> FastAPI:
@@ -101,6 +112,9 @@ def create_app(settings: Settings, database: AsyncEngine, temporal_client: Clien
         metrics=figures,
         compiled=CompiledDefinitions(DefinitionsInDatabase(database)),
         reports=StepReports(temporal_client),
+        ingest=Ingest(database, settings.session_gap_seconds),
+        answers=VersionedCache(_KEPT_SECONDS),
+        issuer=Issuer(settings.secret.get_secret_value(), settings.base_url),
     )
     figures.name_routes(
         {route.endpoint: route.path for route in iter_route_contexts(app.routes) if route.endpoint and route.path}

@@ -6,12 +6,15 @@ from functools import cached_property
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
+from api.cache import VersionedCache
 from api.idempotency import AnswerSeal
 from api.metrics import HttpMetrics
 from api.step_reports import StepReports
 from models.persistence.database import autocommit
 from models.persistence.values import BlobStore
 from models.settings import Settings
+from services.analytics.ingest import Ingest
+from services.analytics.open_badges import Issuer
 from workflows.compiled import CompiledDefinitions
 
 
@@ -27,6 +30,9 @@ class Parts:
     metrics: HttpMetrics
     compiled: CompiledDefinitions
     reports: StepReports
+    ingest: Ingest
+    answers: VersionedCache
+    issuer: Issuer
 
     @cached_property
     def autocommit(self) -> AsyncEngine:

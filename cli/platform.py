@@ -11,9 +11,11 @@ from temporalio.client import (
     Schedule,
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
+    ScheduleCalendarSpec,
     ScheduleIntervalSpec,
     ScheduleOverlapPolicy,
     SchedulePolicy,
+    ScheduleRange,
     ScheduleSpec,
     ScheduleUpdate,
     ScheduleUpdateInput,
@@ -27,9 +29,11 @@ from services.orchestration.definitions import save_definition
 from workflows.client import TASK_QUEUE, workflow_arguments
 from workflows.dag.compile import Compiled, compile_definition
 from workflows.dag.plan import Plan
-from workflows.platform import RECONCILE, platform_definitions
+from workflows.platform import ANALYTICS_NIGHT, RECONCILE, platform_definitions
 
 RECONCILE_EVERY = timedelta(minutes=2)
+_CATCH_UP = timedelta(minutes=10)
+"""After it, a start that was missed is left to the next one."""
 _SYSTEM = Caller(user_id=SYSTEM_USER, role=Role.ADMIN)
 
 
@@ -46,9 +50,12 @@ async def save_platform_definitions(database: AsyncEngine) -> Mapping[str, Plan]
 
 
 async def apply_platform_definitions(database: AsyncEngine, temporal: Client) -> None:
-    """Save every platform definition, and let Temporal start reconciliation. Safe to repeat."""
+    """Save every platform definition, and let Temporal start those that repeat. Safe to repeat."""
     plans = await save_platform_definitions(database)
-    await _schedule(temporal, plans[RECONCILE])
+    every = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=RECONCILE_EVERY)])
+    await _schedule(temporal, plans[RECONCILE], every, "Bring the record of runs in line with Temporal")
+    night = ScheduleSpec(calendars=[ScheduleCalendarSpec(hour=[ScheduleRange(3)], minute=[ScheduleRange(20)])])
+    await _schedule(temporal, plans[ANALYTICS_NIGHT], night, "Compare all metrics with the events they follow from")
 
 
 async def _save(connection: AsyncConnection, definition: dict[str, Any]) -> Plan:
@@ -64,7 +71,7 @@ def _compile(definition: dict[str, Any], version: int) -> Plan:
     return compiled.plan
 
 
-async def _schedule(temporal: Client, plan: Plan) -> None:
+async def _schedule(temporal: Client, plan: Plan, spec: ScheduleSpec, summary: str) -> None:
     request = RunRequest(input={}, caller=_SYSTEM, trigger="schedule", recorded=False)
     schedule = Schedule(
         action=ScheduleActionStartWorkflow(
@@ -72,10 +79,10 @@ async def _schedule(temporal: Client, plan: Plan) -> None:
             args=workflow_arguments(plan, request),
             id=plan.workflow,
             task_queue=TASK_QUEUE,
-            static_summary="Bring the record of runs in line with Temporal",
+            static_summary=summary,
         ),
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=RECONCILE_EVERY)]),
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=RECONCILE_EVERY),
+        spec=spec,
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=_CATCH_UP),
     )
     try:
         await temporal.create_schedule(plan.workflow, schedule)

@@ -8,6 +8,7 @@ from pydantic import JsonValue
 from models.contract import Contract
 
 SOURCE = "/tooloo/orchestration"
+ANALYTICS_SOURCE = "/tooloo/analytics"
 
 
 class EventType(StrEnum):
@@ -16,6 +17,11 @@ class EventType(StrEnum):
     WORKFLOW_STARTED = "orchestration.workflow-started"
     STEP_COMPLETED = "orchestration.step-completed"
     WORKFLOW_COMPLETED = "orchestration.workflow-completed"
+    ENGAGEMENT_TRACKED = "analytics.engagement-tracked"
+    PROGRESS_UPDATED = "analytics.progress-updated"
+    ACHIEVEMENT_UNLOCKED = "analytics.achievement-unlocked"
+    BADGE_AWARDED = "analytics.badge-awarded"
+    BADGE_PROGRESS = "analytics.badge-progress"
 
 
 class Event(Contract):
@@ -36,3 +42,8 @@ class Event(Contract):
 def run_subject(run_id: str) -> str:
     """Subject of everything that happens to one run."""
     return f"run/{run_id}"
+
+
+def user_subject(user_id: str) -> str:
+    """Subject of everything that happens to one user."""
+    return f"user/{user_id}"

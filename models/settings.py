@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     allow_addresses: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="host:port or CIDR:port that may be called although not public https; comma-separated."
     )
+    session_gap_seconds: float = Field(
+        default=1_800.0, gt=0, description="Pause after which an activity event begins a new session."
+    )
     jwt_secret: SecretStr = Field(default=SecretStr(""), description="HS256 secret of accepted JWTs; empty: none are.")
     log_level: str = "INFO"
 

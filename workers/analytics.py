@@ -9,7 +9,9 @@ from workers.runtime import WorkerParts, WorkerSpec, main
 
 
 def _activities(parts: WorkerParts) -> Sequence[Callable[..., Any]]:
-    return parts.adapter.activities(AnalyticsActivities(parts.database), analytics.ACTIONS)
+    return parts.adapter.activities(
+        AnalyticsActivities(parts.database, parts.settings.session_gap_seconds), analytics.ACTIONS
+    )
 
 
 WORKER = WorkerSpec("analytics", _activities)

@@ -1,15 +1,17 @@
 """Runs from outside of their workflow: starting, describing and cancelling them. Not workflow code itself."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic_core import to_json
-from temporalio.api.common.v1 import Payload
+from temporalio.api.common.v1 import Payload, WorkflowExecution
 from temporalio.api.enums.v1 import PendingActivityState, TimeoutType
 from temporalio.api.failure.v1 import Failure as TemporalFailure
 from temporalio.api.workflow.v1 import PendingActivityInfo
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
@@ -163,6 +165,18 @@ async def cancel_run(client: Client, run_id: str) -> None:
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
+
+
+async def forget_runs(client: Client, run_ids: Iterable[str]) -> None:
+    """Let Temporal end runs and delete their histories; those it never had, or has forgotten, are passed over."""
+    for run_id in run_ids:
+        execution = WorkflowExecution(workflow_id=run_id)
+        request = DeleteWorkflowExecutionRequest(namespace=client.namespace, workflow_execution=execution)
+        try:
+            await client.workflow_service.delete_workflow_execution(request)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
 
 
 async def _failure_of(handle: WorkflowHandle[Any, Any]) -> Failure:

@@ -6,6 +6,7 @@ from models.actions import AnyAction
 from models.catalogue import ACTIONS
 
 RECONCILE = "tooloo-reconcile"
+ANALYTICS_NIGHT = "tooloo-analytics-night"
 
 
 def action_definition_id(spec: AnyAction) -> str:
@@ -15,7 +16,7 @@ def action_definition_id(spec: AnyAction) -> str:
 
 def platform_definitions() -> list[dict[str, Any]]:
     """Definitions that `./tooloo up` applies, as they would be posted."""
-    return [*map(action_definition, ACTIONS), _reconcile()]
+    return [*map(action_definition, ACTIONS), _reconcile(), _analytics_night()]
 
 
 def action_definition(spec: AnyAction) -> dict[str, Any]:
@@ -37,4 +38,18 @@ def _reconcile() -> dict[str, Any]:
         "description": "Brings the record of runs in line with Temporal.",
         "steps": [{"id": "reconcile", "service": "orchestration", "action": "reconcile-runs"}],
         "output": "from:reconcile",
+    }
+
+
+def _analytics_night() -> dict[str, Any]:
+    return {
+        "id": ANALYTICS_NIGHT,
+        "name": "Analytics by night",
+        "description": "Begins the day, lets new badges look at everybody, and compares all metrics with the events.",
+        "steps": [
+            {"id": "begin-day", "service": "analytics", "action": "begin-day"},
+            {"id": "back-fill", "service": "analytics", "action": "back-fill-badges", "depends_on": ["begin-day"]},
+            {"id": "audit", "service": "analytics", "action": "recompute", "depends_on": ["back-fill"]},
+        ],
+        "output": {"audit": "from:audit"},
     }

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select
-from sqlalchemy.dialects.postgresql import insert as upsert
+from pydantic_core import to_json
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.events import Event
-from models.persistence.tables import outbox, outbox_subjects
+from models.persistence.tables import outbox
 
 
 @dataclass(frozen=True)
@@ -24,29 +24,39 @@ class NewEvent:
     source: str
 
 
+_COUNT = text("""
+    INSERT INTO outbox_subjects AS counters (subject, last_sequence)
+    SELECT subject, count FROM unnest(CAST(:subjects AS text[]), CAST(:counts AS bigint[])) AS new (subject, count)
+    ORDER BY subject
+    ON CONFLICT (subject) DO UPDATE SET last_sequence = counters.last_sequence + excluded.last_sequence
+    RETURNING subject, last_sequence
+""")
+_APPEND = text("""
+    INSERT INTO outbox (subject, sequence, type, source, time, data)
+    SELECT * FROM unnest(CAST(:subject AS text[]), CAST(:sequence AS bigint[]), CAST(:type AS text[]),
+                         CAST(:source AS text[]), CAST(:time AS timestamptz[]), CAST(:data AS jsonb[]))
+""")
+
+
 async def append_events(connection: AsyncConnection, events: Sequence[NewEvent]) -> None:
     """Append in order. The subject's row is locked until commit, so its sequence has no gap and no late comer.
 
     Subjects are locked in sorted order: two writers with the same subjects cannot deadlock.
     """
+    if not events:
+        return
     by_subject: dict[str, list[NewEvent]] = {}
     for event in events:
         by_subject.setdefault(event.subject, []).append(event)
-    rows: list[dict[str, Any]] = []
-    for subject in sorted(by_subject):
+    counts = {"subjects": list(by_subject), "counts": [len(news) for news in by_subject.values()]}
+    rows: list[tuple[Any, ...]] = []
+    for subject, last in (await connection.execute(_COUNT, counts)).all():
         news = by_subject[subject]
-        counter = upsert(outbox_subjects).values(subject=subject, last_sequence=len(news))
-        last = await connection.scalar(
-            counter.on_conflict_do_update(
-                index_elements=["subject"],
-                set_={"last_sequence": outbox_subjects.c.last_sequence + counter.excluded.last_sequence},
-            ).returning(outbox_subjects.c.last_sequence)
-        )
-        assert last is not None  # noqa: S101 - an upsert with RETURNING always returns its row
         for sequence, event in enumerate(news, last - len(news) + 1):
-            rows.append({**vars(event), "sequence": sequence})
-    if rows:
-        await connection.execute(insert(outbox), rows)
+            data = to_json(event.data).decode()
+            rows.append((subject, sequence, str(event.type), event.source, event.time, data))
+    names = ("subject", "sequence", "type", "source", "time", "data")
+    await connection.execute(_APPEND, dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
 
 
 async def events_after(connection: AsyncConnection, subject: str, sequence: int, limit: int = 500) -> list[Event]:

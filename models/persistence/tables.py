@@ -4,13 +4,16 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
+    Double,
     ForeignKey,
     Identity,
     Index,
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     String,
     Table,
     UniqueConstraint,
@@ -257,4 +260,169 @@ reports = Table(
     Column("data", JSONB, nullable=False),
     _now("created_at"),
     UniqueConstraint("run_id", "step_id"),
+)
+
+activity_events = Table(
+    "activity_events",
+    metadata,
+    Column("owner_id", String, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("source", String, nullable=False),
+    Column("id", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("utc_offset", Integer, nullable=False),
+    Column("self_reported", Boolean, nullable=False),
+    Column("data", JSONB, nullable=False),
+    Index("ix_activity_events_owner_id_at", "owner_id", "at"),
+    Index("ix_activity_events_at", "at", postgresql_using="brin"),
+    postgresql_partition_by="RANGE (at)",
+)
+"""One partition a month, made ahead and on demand (`services/analytics/partitions.py`)."""
+
+activity_keys = Table(
+    "activity_keys",
+    metadata,
+    Column("key", UUID(as_uuid=False), primary_key=True),
+)
+"""Hashes of what names each event that was ever taken. They outlive archived events and erased people."""
+
+learners = Table(
+    "learners",
+    metadata,
+    Column("owner_id", ForeignKey("users.id"), primary_key=True),
+    Column("version", BigInteger, nullable=False, server_default=text("0")),
+    Column("events", BigInteger, nullable=False, server_default=text("0")),
+    Column("score", SmallInteger, nullable=False, server_default=text("0")),
+    Column("score_day", Date),
+    Column("completed", Integer, nullable=False, server_default=text("0")),
+    Column("mastery", Double, nullable=False, server_default=text("0")),
+    Column("first_day", Date),
+    Column("last_day", Date),
+    Column("last_at", DateTime(timezone=True)),
+    Column("utc_offset", Integer, nullable=False, server_default=text("0")),
+    Column("active", BigInteger, nullable=False, server_default=text("0")),
+    Column("performance", Double, nullable=False, server_default=text("0")),
+    Column("state", String, nullable=False, server_default=text("'{}'")),
+    Index("ix_learners_score", text("score DESC"), "owner_id"),
+    Index("ix_learners_completed", text("completed DESC"), "owner_id"),
+    Index("ix_learners_mastery", text("mastery DESC"), "owner_id"),
+)
+"""What is known of each learner: `state` is the fold of `services/analytics/timeline.py`, the rest is for queries."""
+
+learner_days = Table(
+    "learner_days",
+    metadata,
+    Column("owner_id", ForeignKey("users.id"), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("events", Integer, nullable=False),
+    Column("sessions", Integer, nullable=False),
+    Column("microseconds", BigInteger, nullable=False),
+    Column("challenges", Integer, nullable=False),
+    Column("score", BigInteger, nullable=False),
+    Column("activities", JSONB, nullable=False),
+)
+
+analytics_days = Table(
+    "analytics_days",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("shard", SmallInteger, primary_key=True),
+    Column("events", BigInteger, nullable=False),
+    Column("active", BigInteger, nullable=False),
+    Column("sessions", BigInteger, nullable=False),
+    Column("microseconds", BigInteger, nullable=False),
+    Column("challenges", BigInteger, nullable=False),
+    Column("score", BigInteger, nullable=False),
+)
+"""Sums over all learners by day in UTC. In shards, so that writers of the same day seldom wait for each other."""
+
+score_counts = Table(
+    "score_counts",
+    metadata,
+    Column("shard", SmallInteger, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("learners", ARRAY(Integer), nullable=False),
+)
+"""How many learners have each engagement score, from 0 to 100; sums over the shards."""
+
+score_refreshes = Table(
+    "score_refreshes",
+    metadata,
+    Column("id", Boolean, primary_key=True, server_default=text("true")),
+    Column("at", DateTime(timezone=True), nullable=False),
+)
+"""When learners whose day has ended got the score of their new day: one row."""
+
+standings = Table(
+    "standings",
+    metadata,
+    Column("period", String, primary_key=True),
+    Column("start", Date, primary_key=True),
+    Column("owner_id", ForeignKey("users.id"), primary_key=True),
+    Column("completed", Integer, nullable=False),
+    Index("ix_standings_completed", "period", "start", text("completed DESC"), "owner_id"),
+)
+"""Challenges completed in the calendar day, week and month, in UTC, that were going on when they came in."""
+
+badges = Table(
+    "badges",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("version", Integer, Identity(always=True), nullable=False, unique=True),
+    Column("name", String, nullable=False),
+    Column("description", String, nullable=False),
+    Column("rule", JSONB, nullable=False),
+    Column("repeatable", Boolean, nullable=False),
+    Column("created_by", String, nullable=False),
+    _now("created_at"),
+)
+"""Custom badges. The platform's own are in `models/badges.py`."""
+
+awards = Table(
+    "awards",
+    metadata,
+    Column("id", UUID(as_uuid=False), primary_key=True, server_default=func.uuidv7()),
+    Column("owner_id", ForeignKey("users.id"), nullable=False),
+    Column("badge_id", String, nullable=False),
+    Column("occurrence", Integer, nullable=False),
+    Column("awarded_at", DateTime(timezone=True), nullable=False),
+    Column("event_id", String),
+    Column("awarded_by", String),
+    Column("reason", String),
+    Column("status_index", Integer, Identity(always=True), nullable=False, unique=True),
+    _now("created_at"),
+    UniqueConstraint("owner_id", "badge_id", "occurrence"),
+)
+
+award_changes = Table(
+    "award_changes",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("award_id", ForeignKey("awards.id"), nullable=False, index=True),
+    Column("change", String, nullable=False),
+    Column("actor_id", String, nullable=False),
+    Column("reason", String),
+    Column("awarded_at", DateTime(timezone=True)),
+    Column("event_id", String),
+    _now("at"),
+)
+"""What happened to an award, which itself never changes: it was revoked, or an earlier event had earned it already."""
+
+achievements = Table(
+    "achievements",
+    metadata,
+    Column("owner_id", ForeignKey("users.id"), primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+)
+
+topics = Table(
+    "topics",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("difficulty", String, nullable=False),
+    Column("prerequisites", ARRAY(String), nullable=False),
 )

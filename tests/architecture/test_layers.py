@@ -93,6 +93,13 @@ NO_OWNER = {
     "audit": "names the actor and what was done; read by admins only",
     "outbox": "ordered by subject (user or run), which names the owner",
     "outbox_subjects": "counts the events of a subject",
+    "activity_keys": "hashes of what names an event; they outlive the event and the person",
+    "analytics_days": "sums over all learners",
+    "score_counts": "how many learners have which score",
+    "score_refreshes": "when scores were last brought to a new day",
+    "badges": "what admins have made, for everybody",
+    "topics": "what there is to learn, for everybody",
+    "award_changes": "belongs to an award, which names its owner",
     "flow_counters": "a counter that definitions share by its key",
     "flow_counts": "which step of which run counted; the run has the owner",
 }

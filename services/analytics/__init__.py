@@ -1,0 +1,1 @@
+"""Activity events and what follows from them: metrics, mastery, streaks, badges."""

@@ -1,0 +1,178 @@
+"""Taking activity events: all that follows from them is written in the transaction that stores them.
+
+Learners are locked first, in order of their ids, so that writers wait for each other and never for ever. Each event
+is then known to be new or a duplicate, the new ones are folded into what is known of their learner
+(`timeline.py`), and what has changed goes out in one statement a table.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from models.activity import Ingested, Refused
+from models.identity import Caller
+from services.analytics import timeline
+from services.analytics.activities import Activity, moment
+from services.analytics.awarding import give_awards, keep_achievements
+from services.analytics.badge_rules import Rules
+from services.analytics.changes import LearnerChange
+from services.analytics.custom_badges import load_rules
+from services.analytics.history import read_history
+from services.analytics.learner_rows import change_of, lock_learners, update_learners
+from services.analytics.notices import Notice, notices_of, send
+from services.analytics.partitions import Partitions
+from services.analytics.reading import Reported, read_events
+from services.analytics.scores import add_counts
+from services.analytics.tallies import add_learner_days, add_standings, add_utc_days
+from services.analytics.timeline import SESSION_GAP_SECONDS, Tallies, Timeline, difference
+
+_NEW_KEYS = text("""
+    INSERT INTO activity_keys (key) SELECT key FROM unnest(CAST(:keys AS uuid[])) AS key ORDER BY key
+    ON CONFLICT DO NOTHING RETURNING key
+""")
+_EVENT_COLUMNS = ("owner_id", "at", "source", "id", "kind", "utc_offset", "self_reported", "data")
+
+
+class Ingest:
+    """Takes events into one database."""
+
+    def __init__(self, database: AsyncEngine, session_gap_seconds: float = SESSION_GAP_SECONDS) -> None:
+        self._database = database
+        self._partitions = Partitions(database)
+        self._gap = session_gap_seconds
+
+    async def take(
+        self, posted: Iterable[tuple[int, Any]], caller: Caller, now: datetime, refused: Sequence[Refused] = ()
+    ) -> Ingested:
+        """Take what can be taken; `refused` is what could not even be read. Sent again, it changes nothing."""
+        reported, not_taken = read_events(posted, caller, now)
+        accepted = await self.take_reported(reported, caller, now) if reported else 0
+        return Ingested(
+            accepted=accepted,
+            duplicate=len(reported) - accepted,
+            refused=tuple(sorted((*refused, *not_taken), key=lambda one: one.index)),
+        )
+
+    async def take_reported(self, reported: Sequence[Reported], caller: Caller, now: datetime) -> int:
+        """Store events and what follows from them; how many were new."""
+        await self._partitions.ensure(event.at for event in reported)
+        async with self._database.begin() as connection:
+            learners = await lock_learners(connection, sorted({event.owner_id for event in reported}), caller.user_id)
+            new = await _without_duplicates(connection, reported)
+            if not new:
+                return 0
+            rules = await load_rules(connection)
+            changes = _group(new, learners)
+            await self._fold(connection, changes, rules)
+            await _store(connection, changes, new)
+            notices = [notice for change in changes for notice in notices_of(change, rules)]
+            notices += await give_awards(connection, changes, rules)
+            notices += await keep_achievements(connection, changes)
+            await _write(connection, changes, notices, now)
+            return len(new)
+
+    async def _fold(self, connection: AsyncConnection, changes: Sequence[LearnerChange], rules: Rules) -> None:
+        late = [change for change in changes if _needs_history(change, rules)]
+        history = await read_history(connection, [change.owner_id for change in late]) if late else {}
+        for change in changes:
+            change.events.sort(key=lambda event: event.order)
+            if change.owner_id in history:
+                _refold(change, history[change.owner_id], rules, self._gap)
+                continue
+            folding = Timeline(change.known, rules, self._gap)
+            for event in change.events:
+                folding.add(event)
+            _take_over(change, folding)
+
+
+def _needs_history(change: LearnerChange, rules: Rules) -> bool:
+    """Whether an event comes before the last one, or a badge has not looked at the events before."""
+    known = change.known
+    if known.last is None:
+        return False
+    return min(event.order for event in change.events) < known.last or known.rules_version < rules.version
+
+
+def _refold(change: LearnerChange, stored: Sequence[Activity], rules: Rules, gap: float) -> None:
+    """Do the learner's fold again from the first event; what the tables get is the difference."""
+    old = timeline.fold(stored, Rules(()), gap)
+    new = timeline.fold(sorted((*stored, *change.events), key=lambda event: event.order), rules, gap)
+    change.refolded = True
+    change.known = new.known
+    _take_over(change, new)
+    change.days = difference(new.days, old.days)
+    change.utc_days = difference(new.utc_days, old.utc_days)
+
+
+def _take_over(change: LearnerChange, folding: Timeline) -> None:
+    change.days, change.utc_days = folding.days, folding.utc_days
+    change.earned, change.achieved = folding.earned, folding.achieved
+
+
+def key_of(event: Reported) -> UUID:
+    """What names an event. A learner's own reports have names of their own: they cannot use up a grader's."""
+    reporter = event.owner_id if event.self_reported else ""
+    name = f"{reporter}\x00{event.source}\x00{event.id}"
+    return UUID(bytes=blake2b(name.encode(), digest_size=16).digest())
+
+
+async def _without_duplicates(connection: AsyncConnection, reported: Sequence[Reported]) -> list[Reported]:
+    by_key: dict[UUID, Reported] = {}
+    for event in reported:
+        by_key.setdefault(key_of(event), event)
+    found = await connection.execute(_NEW_KEYS, {"keys": list(by_key)})
+    return [by_key[UUID(str(key))] for key in found.scalars()]
+
+
+def _group(new: Iterable[Reported], learners: Mapping[str, Any]) -> list[LearnerChange]:
+    zones: dict[str, ZoneInfo] = {}
+    changes: dict[str, LearnerChange] = {}
+    for event in new:
+        change = changes.get(event.owner_id)
+        if change is None:
+            change = changes[event.owner_id] = change_of(learners[event.owner_id])
+        zone = None if change.zone is None else zones.setdefault(change.zone, ZoneInfo(change.zone))
+        change.events.append(event.placed(zone))
+    return [changes[owner] for owner in sorted(changes)]
+
+
+async def _store(connection: AsyncConnection, changes: Sequence[LearnerChange], new: Sequence[Reported]) -> None:
+    data = {(event.owner_id, event.source, event.id, event.self_reported): event.json for event in new}
+    records = [
+        (
+            event.owner_id,
+            moment(event.at),
+            event.source,
+            event.id,
+            event.kind,
+            event.offset,
+            event.self_reported,
+            data[event.owner_id, event.source, event.id, event.self_reported],
+        )
+        for change in changes
+        for event in change.events
+    ]
+    raw: Any = (await connection.get_raw_connection()).driver_connection
+    await raw.copy_records_to_table("activity_events", records=records, columns=_EVENT_COLUMNS)
+
+
+async def _write(
+    connection: AsyncConnection, changes: Sequence[LearnerChange], notices: Sequence[Notice], now: datetime
+) -> None:
+    scores = await update_learners(connection, changes, now)
+    await add_learner_days(connection, {change.owner_id: change.days for change in changes})
+    events = [event for change in changes for event in change.events]
+    await add_standings(connection, events, now.astimezone(UTC).date())
+    await send(connection, notices, now)
+    total: Tallies = {}
+    for change in changes:
+        for day, tally in change.utc_days.items():
+            total.setdefault(day, timeline.Tally()).add(tally)
+    await add_utc_days(connection, total)
+    await add_counts(connection, scores)
