@@ -58,12 +58,12 @@ _FORGET_ACHIEVEMENTS = text("""
 
 
 async def give_awards(
-    connection: AsyncConnection, changes: Iterable[LearnerChange], rules: Rules, *, silent: bool = False
-) -> list[Notice]:
-    """Write the awards that were earned, once each; what is told of those that are new."""
+    connection: AsyncConnection, changes: Iterable[LearnerChange], rules: Rules
+) -> tuple[int, list[Notice]]:
+    """Write the awards that were earned, once each; how many are new, and what is told of them."""
     earned = [(change, one) for change in changes for one in change.earned]
     if not earned:
-        return []
+        return 0, []
     new = (await connection.execute(_AWARD, _columns(one for _, one in earned))).all()
     again = [one for change, one in earned if change.refolded]
     redated: set[tuple[Any, ...]] = (
@@ -79,12 +79,12 @@ async def give_awards(
             continue
         milestone = badge_milestone(*place, rules.by_id[one.badge].badge.name, moment(one.event.at))
         milestones.append(milestone)
-        if award_id is not None and not silent and not _is_back_fill(change, one, rules):
+        if award_id is not None and not _is_back_fill(change, one, rules):
             data = {"badge": one.badge, "award_id": award_id, "awarded_at": moment(one.event.at).isoformat()}
             notices.append(Notice(EventType.BADGE_AWARDED, change.owner_id, {**data, "event_id": one.event.id}))
             notices.append(achievement_notice(milestone))
     await _keep(connection, milestones)
-    return notices
+    return len(given), notices
 
 
 async def keep_achievements(connection: AsyncConnection, changes: Sequence[LearnerChange]) -> list[Notice]:

@@ -39,8 +39,9 @@ _ONE = text(f"SELECT {_COLUMNS} WHERE awards.id = CAST(:award AS uuid) FOR UPDAT
 _LOCK_USER = text("SELECT id FROM users WHERE id = :owner FOR UPDATE")
 _GIVE = text("""
     INSERT INTO awards (owner_id, badge_id, occurrence, awarded_at, awarded_by, reason)
-    SELECT :owner, :badge, coalesce(max(occurrence), 0) + 1, :at, CAST(:actor AS text), CAST(:reason AS text)
-    FROM awards WHERE owner_id = :owner AND badge_id = :badge
+    SELECT CAST(:owner AS text), CAST(:badge AS text), coalesce(max(occurrence), 0) + 1, :at, CAST(:actor AS text),
+           CAST(:reason AS text)
+    FROM awards WHERE owner_id = CAST(:owner AS text) AND badge_id = CAST(:badge AS text)
     RETURNING id, occurrence
 """)
 _REVOKE = text("""
@@ -142,7 +143,7 @@ async def revoke_award(connection: AsyncConnection, award_id: str, actor_id: str
     if row.revoked_at is not None:
         raise ConflictError("This award is revoked already.", code="already-revoked")
     await connection.execute(_REVOKE, {"award": award_id, "actor": actor_id, "reason": reason})
-    detail = {"badge": row.badge, "user_id": row.owner_id, "reason": reason}
+    detail = {"badge": row.badge, "user_id": row.owner_id}
     await record_change(connection, actor_id, "badge.revoke", f"award/{award_id}", detail)
 
 

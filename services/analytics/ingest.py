@@ -16,6 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from models.activity import Ingested, Refused
+from models.errors import InvalidInputError, Problem
 from models.identity import Caller
 from services.analytics import timeline
 from services.analytics.activities import Activity, moment
@@ -59,6 +60,15 @@ class Ingest:
             refused=tuple(sorted((*refused, *not_taken), key=lambda one: one.index)),
         )
 
+    async def take_all(self, posted: Sequence[Any], caller: Caller, now: datetime) -> None:
+        """Take all of them, or none. Raises InvalidInputError with every reason."""
+        reported, refused = read_events(enumerate(posted), caller, now)
+        if refused:
+            problems = [Problem(pointer=f"/{one.index}", code=one.code, message=one.message) for one in refused]
+            raise InvalidInputError("These events cannot be taken.", problems=problems)
+        if reported:
+            await self.take_reported(reported, caller, now)
+
     async def take_reported(self, reported: Sequence[Reported], caller: Caller, now: datetime) -> int:
         """Store events and what follows from them; how many were new."""
         await self._partitions.ensure(event.at for event in reported)
@@ -72,7 +82,7 @@ class Ingest:
             await self._fold(connection, changes, rules)
             await _store(connection, changes, new)
             notices = [notice for change in changes for notice in notices_of(change, rules)]
-            notices += await give_awards(connection, changes, rules)
+            notices += (await give_awards(connection, changes, rules))[1]
             notices += await keep_achievements(connection, changes)
             await _write(connection, changes, notices, now)
             return len(new)

@@ -91,12 +91,12 @@ async def rebuild(database: AsyncEngine, owners: Sequence[str], session_gap_seco
             change.known, change.earned, change.achieved = new.known, new.earned, new.achieved
             change.days = difference(new.days, days.get(change.owner_id, {}))
             change.refolded = True
-        awarded = await give_awards(connection, changes, rules)
+        awarded, _ = await give_awards(connection, changes, rules)
         await keep_achievements(connection, changes)
         scores = await update_learners(connection, changes, now)
         await add_learner_days(connection, {change.owner_id: change.days for change in changes})
         await add_counts(connection, scores)
-        return sum(1 for notice in awarded if "award_id" in notice.data)
+        return awarded
 
 
 async def outdated_learners(database: AsyncEngine, after: str) -> tuple[list[str], str | None]:

@@ -89,6 +89,7 @@ def test_days_are_remembered_in_any_order(days: list[int], later: int) -> None:
     kept = {day for day in days if day > max(days) - 56}
     found = engagement(last, active, 0.0, today)
     assert last == max(days)
+    assert active < 1 << 56
     assert found.frequency == min(1, sum(day > today - 28 for day in kept) / 20)
     assert found.consistency == len({(today - day) // 7 for day in kept if day > today - 56}) / 8
     assert 0 <= found.score <= 100
