@@ -1,0 +1,122 @@
+"""Analytics through the platform: who may do what in a workflow, and what a new badge sets off."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from httpx2 import AsyncClient
+
+from models.identity import Role
+from tests.e2e.conftest import Platform
+
+NOW = datetime.now(UTC)
+
+
+def completed(user: str, number: int, at: datetime) -> dict[str, Any]:
+    data = {"challenge_id": f"c{number}", "language": "go", "difficulty": "hard", "topics": [], "score": 70}
+    event = {"id": f"{user}-{number}", "source": "grader", "user_id": user, "kind": "challenge.completed"}
+    return {**event, "at": at.isoformat(), "data": {**data, "started_at": (at - timedelta(hours=1)).isoformat()}}
+
+
+async def execute(client: AsyncClient, action: str, action_input: dict[str, Any]) -> dict[str, Any]:
+    answer = await client.post(
+        f"/actions/analytics.{action}/execute", json={"input": action_input}, params={"wait": 60}
+    )
+    return answer.json()
+
+
+async def run_as(learner: AsyncClient, admin: AsyncClient, action: str, action_input: dict[str, Any]) -> dict[str, Any]:
+    """A learner's run of an admin's workflow, to its end."""
+    step = {"id": "do", "service": "analytics", "action": action, "input": action_input}
+    definition: dict[str, Any] = {"id": "do", "name": "Do", "access": {"execute": ["learner"]}, "steps": [step]}
+    answer = await admin.post("/workflow", json=definition)
+    assert answer.is_success, answer.text
+    return (await learner.post("/workflow/do/execute", json={}, params={"wait": 60})).json()
+
+
+@pytest.fixture
+async def bob_has_events(platform: Platform, admin: AsyncClient) -> None:
+    answer = await admin.post(
+        "/analytics/events", json=[completed("bob", n, NOW - timedelta(days=n)) for n in range(3)]
+    )
+    assert answer.json()["accepted"] == 3, answer.text
+
+
+@pytest.mark.usefixtures("bob_has_events")
+@pytest.mark.parametrize(
+    ("action", "action_input"),
+    [
+        ("get-user-metrics", {"user_id": "bob"}),
+        ("get-trends", {"user_id": "bob"}),
+        ("check-eligibility", {"user_id": "bob", "badge": "night-owl"}),
+        ("track-engagement", {"user_id": "bob", "activity": "coding"}),
+    ],
+)
+async def test_learners_run_neither_reads_nor_changes_another(
+    platform: Platform, admin: AsyncClient, action: str, action_input: dict[str, Any]
+) -> None:
+    async with await platform.client("ada", Role.LEARNER) as ada:
+        run = await run_as(ada, admin, action, action_input)
+        assert run["status"] == "failed", run
+        assert run["error"]["code"] in {"not-found", "forbidden"}
+        assert "bob" not in str(run["output"])
+        own = await run_as(ada, admin, action, {name: one for name, one in action_input.items() if name != "user_id"})
+        assert own["status"] == "completed", own
+
+
+@pytest.mark.parametrize("action", ["track-progress", "award-badge", "record-achievement", "recompute", "try-badge"])
+async def test_learners_cannot_run_what_is_for_admins(platform: Platform, action: str) -> None:
+    async with await platform.client("ada", Role.LEARNER) as ada:
+        answer = await ada.post(f"/actions/analytics.{action}/execute", json={"input": {}})
+    assert answer.status_code == 404
+
+
+async def test_learners_run_of_an_admins_workflow_gives_no_badge(platform: Platform, admin: AsyncClient) -> None:
+    async with await platform.client("ada", Role.LEARNER) as ada:
+        run = await run_as(ada, admin, "award-badge", {"user_id": "ada", "badge": "code-master"})
+        assert (run["status"], run["error"]["code"]) == ("failed", "forbidden")
+        assert (await ada.get("/analytics/user/ada/badges")).json()["items"] == []
+
+
+@pytest.mark.usefixtures("bob_has_events")
+async def test_new_badge_reaches_those_who_have_earned_it(platform: Platform, admin: AsyncClient) -> None:
+    rule = {"kinds": ["challenge.completed"], "aggregate": "count", "threshold": 3}
+    tried = await execute(admin, "try-badge", {"rule": rule})
+    assert (tried["output"]["learners"], list(tried["output"]["examples"])) == (1, ["bob"])
+    answer = await admin.post("/analytics/badges", json={"id": "three", "name": "Three", "rule": rule})
+    assert answer.status_code == 201, answer.text
+    runs = (await admin.get("/workflow/tooloo-analytics-back-fill-badges/executions")).json()["items"]
+    assert len(runs) == 1
+    again = await execute(admin, "back-fill-badges", {})
+    assert again["status"] == "completed"
+    held = (await admin.get("/analytics/user/bob/badges")).json()["items"]
+    assert [award["event_id"] for award in held if award["badge"] == "three"] == ["bob-0"]
+
+
+@pytest.mark.usefixtures("bob_has_events")
+async def test_admins_actions_work_and_are_done_once(platform: Platform, admin: AsyncClient) -> None:
+    order = {"user_id": "bob", "challenge_id": "x", "language": "c", "difficulty": "easy", "topics": ["io"], "score": 9}
+    run = await execute(admin, "track-progress", {**order, "started_at": NOW.isoformat()})
+    assert (run["status"], run["output"]["accepted"]) == ("completed", True), run
+    for new in (True, False):
+        run = await execute(admin, "record-achievement", {"user_id": "bob", "key": "talk", "name": "Gave a talk"})
+        assert run["output"] == {"key": "talk", "new": new}
+    run = await execute(admin, "award-badge", {"user_id": "bob", "badge": "code-master", "reason": "for the talk"})
+    assert run["output"]["badge"] == "code-master", run
+    audit = await execute(admin, "recompute", {})
+    assert (audit["output"]["learners"], audit["output"]["differences_total"]) == (1, 0), audit
+    metrics = await execute(admin, "get-user-metrics", {"user_id": "bob", "timeframe": "all"})
+    assert metrics["output"]["challenges_completed"] == 4
+    keys = [one["key"] for one in (await admin.get("/analytics/user/bob/achievements")).json()["items"]]
+    assert {"badge:first-challenge", "badge:code-master", "workflow:talk"} <= set(keys)
+
+
+async def test_erased_persons_runs_are_gone_from_temporal_too(platform: Platform, admin: AsyncClient) -> None:
+    async with await platform.client("eve", Role.LEARNER) as eve:
+        run = await run_as(eve, admin, "track-engagement", {"activity": "coding"})
+        assert run["status"] == "completed"
+        assert (await eve.get("/analytics/user/eve/export")).json()["events"][0]["data"] == {"activity": "coding"}
+        assert (await eve.delete("/analytics/user/eve")).status_code == 204
+        assert (await eve.get("/analytics/user/eve/metrics")).status_code == 401
+    assert (await admin.get("/analytics/user/eve/metrics")).status_code == 404
+    assert (await admin.get(f"/workflow/{run['workflow']}/executions/{run['run_id']}")).json()["input"] is None
