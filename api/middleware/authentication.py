@@ -14,8 +14,16 @@ from services.identity.keys import KEY_PREFIX, find_caller, hash_key
 from services.identity.tokens import TokenReader
 from services.identity.users import ensure_user, user_exists
 
-OPEN_PATHS = ("/docs", "/openapi.json", "/api/v1/health/live", "/api/v1/health/ready", "/api/v1/health/services")
-"""Answered without a key."""
+OPEN_PATHS = (
+    "/docs",
+    "/openapi.json",
+    "/api/v1/health/live",
+    "/api/v1/health/ready",
+    "/api/v1/health/services",
+    "/api/v1/analytics/badges-keys",
+    "/api/v1/analytics/badges-status",
+)
+"""Answered without a key; the last two to whoever checks a credential."""
 LOCAL_PATHS = ("/metrics", "/codec/encode", "/codec/decode", "/codec/download")
 """Answered without a key to programs on this machine."""
 

@@ -61,18 +61,21 @@ async def create_custom_badge(
 
 
 @router.get("/analytics/badges-keys")
-async def get_badge_keys(_: AnyKeyDep, parts: PartsDep) -> dict[str, Any]:
+async def get_badge_keys(parts: PartsDep) -> dict[str, Any]:
     """Public keys (JWK set) that verify credentials and the status list."""
     return parts.issuer.jwks()
 
 
 @router.get("/analytics/badges-status", response_class=Response, responses={200: {"content": _JWT}})
-async def get_badge_status(_: AnyKeyDep, parts: PartsDep) -> Response:
+async def get_badge_status(parts: PartsDep) -> Response:
     """The signed BitstringStatusListCredential: which credentials are revoked. Valid for a day."""
     async with parts.autocommit.connect() as connection:
         revoked = await awards.revoked_places(connection)
-    signed = await asyncio.to_thread(parts.issuer.status_list, revoked, datetime.now(UTC))
-    return Response(signed, media_type=_JWT_TYPE)
+    kept = parts.answers.find("badges-status", len(revoked))
+    if kept is None:
+        signed = await asyncio.to_thread(parts.issuer.status_list, revoked, datetime.now(UTC))
+        kept = parts.answers.keep("badges-status", len(revoked), signed.encode())
+    return Response(kept.body, media_type=_JWT_TYPE)
 
 
 @router.get("/analytics/awards/{award_id}/credential", response_class=Response, responses={200: {"content": _JWT}})

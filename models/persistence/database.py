@@ -25,6 +25,7 @@ def create_database(url: str, *, pool_size: int = 10) -> AsyncEngine:
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=30,
+        connect_args={"server_settings": {"timezone": "UTC"}},  # dates without a zone are days in UTC
         hide_parameters=True,  # what people wrote does not belong in logs
         json_serializer=lambda value: to_json(value).decode(),
         json_deserializer=from_json,

@@ -37,10 +37,13 @@ _COLUMNS = """
 _OF_LEARNER = text(f"SELECT {_COLUMNS} WHERE awards.owner_id = :owner ORDER BY awarded_at, awards.id")
 _ONE = text(f"SELECT {_COLUMNS} WHERE awards.id = CAST(:award AS uuid) FOR UPDATE OF awards")
 _LOCK_USER = text("SELECT id FROM users WHERE id = :owner FOR UPDATE")
+# Of repeatable badges, those by hand are counted downward: they take no turn of those that are earned.
 _GIVE = text("""
     INSERT INTO awards (owner_id, badge_id, occurrence, awarded_at, awarded_by, reason)
-    SELECT CAST(:owner AS text), CAST(:badge AS text), coalesce(max(occurrence), 0) + 1, :at, CAST(:actor AS text),
-           CAST(:reason AS text)
+    SELECT CAST(:owner AS text), CAST(:badge AS text),
+           CASE WHEN :repeatable THEN least(coalesce(min(occurrence), 0), 0) - 1
+                ELSE coalesce(max(occurrence), 0) + 1 END,
+           :at, CAST(:actor AS text), CAST(:reason AS text)
     FROM awards WHERE owner_id = CAST(:owner AS text) AND badge_id = CAST(:badge AS text)
     RETURNING id, occurrence
 """)
@@ -111,7 +114,7 @@ async def award_by_hand(
     if not badge.repeatable and any(not award.revoked for award in held):
         raise ConflictError(f"{owner_id} holds {badge_id} already.", code="already-awarded")
     parameters = {"owner": owner_id, "badge": badge_id, "at": at, "actor": actor_id, "reason": reason or None}
-    row = (await connection.execute(_GIVE, parameters)).one()
+    row = (await connection.execute(_GIVE, {**parameters, "repeatable": badge.repeatable})).one()
     award_id = str(row.id)
     detail = {"badge": badge_id, "user_id": owner_id}
     await record_change(connection, actor_id, "badge.award", f"award/{award_id}", detail)

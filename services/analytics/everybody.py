@@ -32,9 +32,8 @@ _LEARNERS = text("""
     FROM learners WHERE events > 0
 """)
 _ACTIVE = text("""
-    SELECT count(DISTINCT owner_id) FROM learner_days
-    WHERE events > 0 AND day BETWEEN coalesce(CAST(:first AS date), '-infinity')
-                                 AND coalesce(CAST(:last AS date), 'infinity')
+    SELECT count(DISTINCT owner_id) FROM activity_events
+    WHERE at >= coalesce(CAST(:first AS date), '-infinity') AND at < coalesce(CAST(:last AS date) + 1, 'infinity')
 """)
 _COHORTS = text("""
     SELECT CAST(date_trunc(:by, learners.first_day) AS date) AS cohort,
@@ -45,7 +44,7 @@ _COHORTS = text("""
 
 
 async def read_global_metrics(connection: AsyncConnection, period: Period, now: datetime) -> GlobalMetrics:
-    """What all learners did in a period of days in UTC. Active users are counted by their local days."""
+    """What all learners did in a period of days in UTC."""
     today = now.astimezone(UTC).date()
     parameters = {"first": period.first, "last": period.last}
     rows = (await connection.execute(_DAYS, parameters)).all()

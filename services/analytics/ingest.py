@@ -25,7 +25,7 @@ from services.analytics.badge_rules import Rules
 from services.analytics.changes import LearnerChange
 from services.analytics.custom_badges import load_rules
 from services.analytics.history import read_history
-from services.analytics.learner_rows import change_of, lock_learners, update_learners
+from services.analytics.learner_rows import change_of, lock_learners, make_learners, update_learners
 from services.analytics.notices import Notice, notices_of, send
 from services.analytics.partitions import Partitions
 from services.analytics.reading import Reported, read_events
@@ -37,6 +37,7 @@ _NEW_KEYS = text("""
     INSERT INTO activity_keys (key) SELECT key FROM unnest(CAST(:keys AS uuid[])) AS key ORDER BY key
     ON CONFLICT DO NOTHING RETURNING key
 """)
+_KNOWN_KEYS = text("SELECT key FROM activity_keys WHERE key = ANY(CAST(:keys AS uuid[]))")
 _EVENT_COLUMNS = ("owner_id", "at", "source", "id", "kind", "utc_offset", "self_reported", "data")
 
 
@@ -73,7 +74,7 @@ class Ingest:
         """Store events and what follows from them; how many were new."""
         await self._partitions.ensure(event.at for event in reported)
         async with self._database.begin() as connection:
-            learners = await lock_learners(connection, sorted({event.owner_id for event in reported}), caller.user_id)
+            learners, reported = await _lock(connection, reported, caller.user_id)
             new = await _without_duplicates(connection, reported)
             if not new:
                 return 0
@@ -125,6 +126,20 @@ def _take_over(change: LearnerChange, folding: Timeline) -> None:
     change.earned, change.achieved = folding.earned, folding.achieved
 
 
+async def _lock(
+    connection: AsyncConnection, reported: Sequence[Reported], actor_id: str
+) -> tuple[Mapping[str, Any], Sequence[Reported]]:
+    """The learners, locked, and the events that may be new. Nobody is made of events that are known already."""
+    learners = await lock_learners(connection, sorted({event.owner_id for event in reported}))
+    strange = {key_of(event): event for event in reported if event.owner_id not in learners}
+    if strange:
+        known = {UUID(str(key)) for key in await connection.scalars(_KNOWN_KEYS, {"keys": list(strange)})}
+        missing = sorted({event.owner_id for key, event in strange.items() if key not in known})
+        if missing:
+            learners |= await make_learners(connection, missing, actor_id)
+    return learners, [event for event in reported if event.owner_id in learners]
+
+
 def key_of(event: Reported) -> UUID:
     """What names an event. A learner's own reports have names of their own: they cannot use up a grader's."""
     reporter = event.owner_id if event.self_reported else ""
@@ -136,6 +151,8 @@ async def _without_duplicates(connection: AsyncConnection, reported: Sequence[Re
     by_key: dict[UUID, Reported] = {}
     for event in reported:
         by_key.setdefault(key_of(event), event)
+    if not by_key:
+        return []
     found = await connection.execute(_NEW_KEYS, {"keys": list(by_key)})
     return [by_key[UUID(str(key))] for key in found.scalars()]
 

@@ -1,6 +1,6 @@
 """The rows of learners: locked by whoever is about to change what is known of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
@@ -49,15 +49,16 @@ _UPDATE_LEARNERS = text("""
 """)
 
 
-async def lock_learners(connection: AsyncConnection, owners: Sequence[str], actor_id: str) -> Mapping[str, Any]:
-    """The learners' rows, locked; those who are new are made."""
-    rows = {row.owner_id: row for row in await connection.execute(_LOCK_LEARNERS, {"owners": owners})}
-    missing = [owner for owner in owners if owner not in rows]
-    if missing:
-        await connection.execute(_NEW_USERS, {"owners": missing, "actor": actor_id})
-        await connection.execute(_NEW_LEARNERS, {"owners": missing})
-        rows |= {row.owner_id: row for row in await connection.execute(_LOCK_LEARNERS, {"owners": missing})}
-    return rows
+async def lock_learners(connection: AsyncConnection, owners: Sequence[str]) -> dict[str, Any]:
+    """The rows of those who are known, locked."""
+    return {row.owner_id: row for row in await connection.execute(_LOCK_LEARNERS, {"owners": owners})}
+
+
+async def make_learners(connection: AsyncConnection, owners: Sequence[str], actor_id: str) -> dict[str, Any]:
+    """The rows of those who are new, made and locked. After `lock_learners`, so that nobody waits in a circle."""
+    await connection.execute(_NEW_USERS, {"owners": owners, "actor": actor_id})
+    await connection.execute(_NEW_LEARNERS, {"owners": owners})
+    return await lock_learners(connection, owners)
 
 
 def change_of(row: Any) -> LearnerChange:

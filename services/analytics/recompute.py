@@ -79,11 +79,11 @@ async def repair(database: AsyncEngine, found: Audit, session_gap_seconds: float
 async def rebuild(database: AsyncEngine, owners: Sequence[str], session_gap_seconds: float, now: datetime) -> int:
     """Fold all events of some learners again and write what follows; how many awards were new. Nobody is told."""
     async with database.begin() as connection:
-        rows = await lock_learners(connection, sorted(owners), "tooloo-system")
+        rows = await lock_learners(connection, sorted(owners))
         rules = await load_rules(connection)
         history = await read_history(connection, owners)
         days = await _learner_days(connection, owners)
-        changes = [change_of(rows[owner]) for owner in sorted(owners) if history[owner]]
+        changes = [change_of(rows[owner]) for owner in sorted(rows) if history[owner]]
         if not changes:
             return 0
         for change in changes:

@@ -80,6 +80,7 @@ async def test_events_of_an_erased_person_do_not_come_back(
         await erase_user(connection, ADA, "erased-2", "admin")
     assert (await ingest.take([(0, event)], GRADER, NOW)).duplicate == 1
     assert await count(database, "activity_events") == 0
+    assert await count(database, "users WHERE id = 'ada-lovelace'") == 0
 
 
 async def test_awards_and_audit_still_cannot_be_changed_otherwise(
