@@ -84,15 +84,22 @@ async def _ranks(
 def _ranking(by: By, timeframe: Timeframe) -> str:
     """The rows that are ranked, as SQL made of our own words."""
     if by == "completed" and timeframe != "all":
-        return (
-            "(SELECT owner_id, completed AS value FROM standings"
-            " WHERE period = CAST(:period AS text) AND start = CAST(:start AS date))"
-        )
-    active = "" if timeframe == "all" else " AND last_at >= CAST(:start AS date)"
-    unused = " AND CAST(:period AS text) IS NOT NULL AND (CAST(:start AS date) IS NULL OR true)"
-    return f"(SELECT owner_id, {_COLUMNS[by]} AS value FROM learners WHERE events > 0{active}{unused})"  # noqa: S608 - our own words
+        return _IN_PERIOD
+    return (_LEARNERS if timeframe == "all" else _ACTIVE_LEARNERS).format(_COLUMNS[by])
 
 
+_IN_PERIOD = """
+    (SELECT owner_id, completed AS value FROM standings
+     WHERE period = CAST(:period AS text) AND start = CAST(:start AS date))
+"""
+_LEARNERS = """
+    (SELECT owner_id, {} AS value FROM learners
+     WHERE events > 0 AND CAST(:period AS text) = 'all' AND CAST(:start AS date) IS NULL)
+"""
+_ACTIVE_LEARNERS = """
+    (SELECT owner_id, {} AS value FROM learners
+     WHERE events > 0 AND CAST(:period AS text) <> 'all' AND last_at >= CAST(:start AS date))
+"""
 _TOP = """
     SELECT ranked.owner_id, ranked.value FROM {} AS ranked JOIN users ON users.id = ranked.owner_id
     WHERE users.listed ORDER BY ranked.value DESC, ranked.owner_id LIMIT :limit

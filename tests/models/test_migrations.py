@@ -30,10 +30,15 @@ async def empty_database(postgres_url: str, worker_id: str) -> AsyncIterator[Asy
     await admin.close()
 
 
+def is_no_partition(name: str | None, kind: str, parents: object) -> bool:
+    """Partitions are made as events need them."""
+    return not (kind == "table" and name is not None and name.startswith("activity_events_"))
+
+
 async def test_migrations_make_exactly_the_tables_of_the_models(database: AsyncEngine) -> None:
     def differences(connection: Connection) -> object:
-        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
-        return compare_metadata(context, metadata)
+        opts = {"compare_server_default": True, "include_name": is_no_partition}
+        return compare_metadata(MigrationContext.configure(connection, opts=opts), metadata)
 
     async with database.connect() as connection:
         assert await connection.run_sync(differences) == []
