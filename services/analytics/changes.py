@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from services.analytics.activities import Activity
-from services.analytics.timeline import Achieved, Earned, Known, Tallies, Tally
+from services.analytics.timeline import Achieved, BadgesBefore, Earned, Known, Tallies, Tally
 
 
 @dataclass
@@ -15,7 +15,7 @@ class LearnerChange:
     score: int | None
     """The score before; None for a learner without events."""
     zone: str | None
-    before: Known
+    before: BadgesBefore
     """What was known of its badges before."""
     days: Tallies = field(default_factory=dict[int, Tally])
     utc_days: Tallies = field(default_factory=dict[int, Tally])

@@ -1,7 +1,6 @@
 """The rows of learners: locked by whoever is about to change what is known of them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -14,7 +13,7 @@ from services.analytics.changes import LearnerChange
 from services.analytics.engagement import engagement
 from services.analytics.mastery import mastery
 from services.analytics.scores import today_in
-from services.analytics.timeline import from_state, to_state
+from services.analytics.timeline import BadgesBefore, from_state, to_state
 
 _LOCK_LEARNERS = text("""
     SELECT learners.owner_id, learners.state, learners.score, learners.score_day, users.timezone
@@ -69,8 +68,7 @@ def change_of(row: Any) -> LearnerChange:
         known,
         None if row.score_day is None else row.score,
         row.timezone,
-        # Rules replace what they have seen: copies of the two tables are enough.
-        before=replace(known, badges=dict(known.badges), earned=dict(known.earned)),
+        before=BadgesBefore.of(known),
     )
 
 

@@ -6,7 +6,7 @@ and the difference is what changes in the tables (`ingest.py`).
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from models.activity import ActivityKind
@@ -106,6 +106,20 @@ class Known:
     def performance(self) -> float:
         """Mean score of the last attempts, from 0 to 1."""
         return performance(self.recent)
+
+
+@dataclass(frozen=True, slots=True)
+class BadgesBefore:
+    """What was known of a learner's badges before some events."""
+
+    badges: dict[str, Seen]
+    earned: dict[str, int]
+    rules_version: int
+
+    @classmethod
+    def of(cls, known: Known) -> "BadgesBefore":
+        """As it is now. Rules replace what they have seen: copies of the two tables are enough."""
+        return cls(dict(known.badges), dict(known.earned), known.rules_version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +270,7 @@ def difference(new: Tallies, old: Tallies) -> Tallies:
     return {day: tally for day, tally in changed.items() if not tally.is_zero}
 
 
-def progress(known: Known, rule: BadgeRule) -> float:
+def progress(known: Known | BadgesBefore, rule: BadgeRule) -> float:
     """How far the learner is toward a badge: the target when it is earned."""
     if known.earned.get(rule.id) and not rule.badge.repeatable:
         return rule.target
@@ -291,15 +305,18 @@ def to_state(known: Known) -> dict[str, Any]:
 
 def from_state(state: Mapping[str, Any]) -> Known:
     """What is known, from its JSON."""
-    known = Known(**{name: state[name] for name in _PLAIN if name in state})
-    last = state.get("last")
-    return replace(
-        known,
-        last=None if last is None else Order(*last),
-        overall=Skill(*state["overall"]) if "overall" in state else Skill(),
-        topics={name: Skill(*skill) for name, skill in state.get("topics", {}).items()},
-        languages={name: Skill(*skill) for name, skill in state.get("languages", {}).items()},
-    )
+    known = Known()
+    if "last" not in state:
+        return known
+    for name in _PLAIN:
+        if name in state:  # a state may be older than what is kept of learners now
+            setattr(known, name, state[name])
+    last = state["last"]
+    known.last = None if last is None else Order(*last)
+    known.overall = Skill(*state["overall"])
+    known.topics = {name: Skill(*skill) for name, skill in state["topics"].items()}
+    known.languages = {name: Skill(*skill) for name, skill in state["languages"].items()}
+    return known
 
 
 def _skill_state(skill: Skill) -> list[float]:
