@@ -73,6 +73,19 @@ class Stack:
 
 
 @asynccontextmanager
+async def benchmark_database(*, durable: bool = True) -> AsyncGenerator[AsyncEngine]:
+    """PostgreSQL alone, with all tables; `durable`: it waits for the disk, as the one of a stack does."""
+    directory = Path(tempfile.mkdtemp(prefix="tooloo-bench-"))
+    try:
+        database = create_database(throwaway_postgres(directory, os.getpid(), durable=durable))
+        await migrate(database)
+        yield database
+        await database.dispose()
+    finally:
+        stop_throwaways(directory)
+
+
+@asynccontextmanager
 async def benchmark_stack() -> AsyncGenerator[Stack]:
     """PostgreSQL and Temporal with the settings of `./tooloo up`: both write to the disk, and wait for it."""
     directory = Path(tempfile.mkdtemp(prefix="tooloo-bench-"))

@@ -5,24 +5,31 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
+import structlog
 from fastapi import BackgroundTasks, Path
 from starlette.responses import Response
 
 from api import runs as views
 from api.dependencies import AdminDep, CallerDep, DatabaseDep, LookupsDep, PartsDep
 from api.idempotency import Answer
+from api.parts import Parts
+from api.problems import is_unexpected
 from api.repeatable import IdempotencyDep
 from api.routers.analytics import AnyKeyDep, UserPath
 from api.routing import resource
 from models.analytics import BACK_FILL_BADGES
 from models.badges import Award, AwardByHand, Badge, BadgeProgress, Eligibility, NewBadge, Revocation
+from models.errors import InvalidInputError, Problem
 from models.workflows import ExecuteRequest
 from services.analytics import awards
 from services.analytics.custom_badges import create_badge, load_rules
 from services.analytics.learners import find_learner
-from services.orchestration.runs import open_run
+from services.analytics.reading import EARLIEST, FUTURE
+from services.orchestration.runs import NewRun, open_run
+from workflows.dag.compile import Compiled
 from workflows.platform import action_definition_id
 
+_log = structlog.get_logger(__name__)
 router = resource("badges")
 
 BadgePath = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", examples=["night-owl"])]
@@ -54,7 +61,7 @@ async def create_custom_badge(
     async with parts.database.begin() as connection:
         answer = await idempotency.answer_once(connection, create)
     if not answer.repeated:
-        background.add_task(views.start, parts, compiled, run)  # if we die before, the reconciler starts it
+        background.add_task(_start, parts, compiled, run)
     response = answer.response()
     response.background = background
     return response
@@ -133,10 +140,12 @@ async def award_badge(
     given: AwardByHand = _NO_REASON,
 ) -> Response:
     """Award a badge by hand, also again after a revocation. 409 to a learner who holds it."""
+    now = datetime.now(UTC)
+    at = now if given.at is None else _moment(given.at, now)
     async with database.begin() as connection:
 
         async def give() -> Answer:
-            rules, at = await load_rules(connection), given.at or datetime.now(UTC)
+            rules = await load_rules(connection)
             award = await awards.award_by_hand(connection, rules, user_id, badge, caller.user_id, at, given.reason)
             return Answer.of(201, award)
 
@@ -151,3 +160,21 @@ async def revoke_award(
     """Revoke an award. It stays in the learner's list as revoked, and is never given again by itself."""
     async with database.begin() as connection:
         await awards.revoke_award(connection, str(award_id), caller.user_id, revocation.reason)
+
+
+async def _start(parts: Parts, compiled: Compiled, run: NewRun) -> None:
+    """Start a recorded run when the answer is out. While Temporal is away, it is left to the reconciler."""
+    try:
+        await views.start(parts, compiled, run)
+    except Exception as error:
+        if is_unexpected(error):
+            raise
+        _log.warning("a run is left to the reconciler", run_id=run.run_id, error=type(error).__name__)
+
+
+def _moment(at: datetime, now: datetime) -> datetime:
+    """When a badge was earned, in UTC. Raises InvalidInputError for what has not been."""
+    if not EARLIEST <= at <= now + FUTURE:
+        message = "at lies in the future, or before the year 1"
+        raise InvalidInputError(message, problems=[Problem(pointer="/at", code="bad-time", message=message)])
+    return at.astimezone(UTC)

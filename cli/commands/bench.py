@@ -12,6 +12,8 @@ from models.settings import CHECKOUT
 class Benchmark(StrEnum):
     """Programs under `benchmarks/`."""
 
+    ANALYTICS = "analytics"
+    ORACLE = "analytics_oracle"
     OVERHEAD = "overhead"
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.metrics import Cohort, Cohorts, GlobalDay, GlobalMetrics, Stickiness, Trend, TrendDay
 from services.analytics.activities import SECOND
-from services.analytics.timeframes import Period, days_between
+from services.analytics.timeframes import Period, days_between, listed_days
 from services.analytics.timeline import HUNDREDTHS
 
 Metric = Literal["sessions", "seconds", "active_users", "challenges", "score"]
@@ -74,7 +74,9 @@ async def read_global_metrics(connection: AsyncConnection, period: Period, now: 
             monthly=known.monthly,
             ratio=round(known.daily / known.monthly, 4) if known.monthly else None,
         ),
-        by_day=() if first is None or last is None else tuple(_day(day, found) for day in days_between(first, last)),
+        by_day=()
+        if first is None or last is None
+        else tuple(_day(day, found) for day in listed_days(first, last, found)),
     )
 
 

@@ -11,7 +11,7 @@ from models.metrics import DayMetrics, StreakNow, UserMetrics
 from services.analytics.activities import SECOND, day_number
 from services.analytics.learners import Learner
 from services.analytics.streaks import streak
-from services.analytics.timeframes import Period, days_between
+from services.analytics.timeframes import Period, listed_days
 
 _DAYS = text("""
     SELECT day, sessions, microseconds, challenges, activities FROM learner_days
@@ -77,7 +77,7 @@ def _by_day(rows: Sequence[Any], first: date | None, last: date | None) -> tuple
     if first is None or last is None:
         return ()
     found = {row.day: row for row in rows}
-    return tuple(_day(day, found.get(day)) for day in days_between(first, last))
+    return tuple(_day(day, found.get(day)) for day in listed_days(first, last, found))
 
 
 def _day(day: date, row: Any) -> DayMetrics:

@@ -16,7 +16,7 @@ from services.analytics.activities import Activity, instant
 FUTURE = timedelta(minutes=5)
 """How far ahead of our clock an event may be: clocks differ."""
 _MOST_DATA_BYTES = 16_384
-_EARLIEST = datetime.fromisoformat("0001-01-03T00:00:00+00:00")
+EARLIEST = datetime.fromisoformat("0001-01-03T00:00:00+00:00")
 """Days before cannot be counted in every zone."""
 _CODES = {"missing": "missing-field", "extra_forbidden": "unknown-field"}
 
@@ -108,7 +108,7 @@ def _check_time(at: datetime, now: datetime) -> None:
     if at > now + FUTURE:
         ahead = round((at - now).total_seconds())
         raise _RefusedError("future", f"at: {ahead:,} s ahead of our clock; at most 300 are taken")
-    if at < _EARLIEST:
+    if at < EARLIEST:
         raise _RefusedError("bad-time", "at: before the year 1")
 
 

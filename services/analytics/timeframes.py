@@ -1,5 +1,6 @@
 """Calendar periods: which days a timeframe means. Pure."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -55,6 +56,11 @@ def _calendar(timeframe: Timeframe, today: date) -> Period:
 def days_between(first: date, last: date) -> list[date]:
     """Every day from the first to the last; none when the last is before."""
     return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+
+
+def listed_days(first: date, last: date, active: Iterable[date]) -> list[date]:
+    """The days of a period that is answered day by day: all, or the active ones when that is more than ten years."""
+    return days_between(first, last) if (last - first).days < MOST_DAYS else list(active)
 
 
 def _refuse(pointer: str, message: str) -> None:
