@@ -74,7 +74,7 @@ async def test_events_are_taken_one_by_one_and_refused_with_reasons(app: FastAPI
             heartbeat(1),
             heartbeat(1),
             heartbeat(2, user_id="bob"),
-            heartbeat(3, NOW + timedelta(minutes=9)),
+            heartbeat(3, NOW + timedelta(days=2)),
             heartbeat(4, kind="challenge.completed"),
             7,
         ]
