@@ -36,11 +36,12 @@ _BATCH = 1_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
-_COLUMNS = (
-    "{place: 'BIGINT', owner: 'VARCHAR', source: 'VARCHAR', id: 'VARCHAR', kind: 'VARCHAR', happened: 'BIGINT', "
-    "own_offset: 'BIGINT', zone: 'VARCHAR', duration: 'DOUBLE', challenge: 'VARCHAR', language: 'VARCHAR', "
-    "score: 'DOUBLE', started: 'BIGINT', provider: 'VARCHAR'}"
-)
+_READ_POSTED = """
+    CREATE TABLE posted AS SELECT * FROM read_json(?, format='newline_delimited', columns=
+    {place: 'BIGINT', owner: 'VARCHAR', source: 'VARCHAR', id: 'VARCHAR', kind: 'VARCHAR', happened: 'BIGINT',
+    own_offset: 'BIGINT', zone: 'VARCHAR', duration: 'DOUBLE', challenge: 'VARCHAR', language: 'VARCHAR', score:
+    'DOUBLE', started: 'BIGINT', provider: 'VARCHAR'})
+"""
 _COMPUTE = """
 CREATE MACRO whole(a, b) AS (a - ((a % b) + b) % b) // b;
 CREATE MACRO offset_in(zone, happened) AS (epoch_us(timezone(zone, make_timestamptz(happened))) - happened) // 1000000;
@@ -259,10 +260,7 @@ class Oracle:
             with path.open("wb") as file:
                 for place, event in enumerate(posted):
                     file.write(to_json(_row(place, event, zones or {})) + b"\n")
-            self._duckdb.execute(
-                f"CREATE TABLE posted AS SELECT * FROM read_json(?, format='newline_delimited', columns={_COLUMNS})",  # noqa: S608 - our own words
-                [str(path)],
-            )
+            self._duckdb.execute(_READ_POSTED, [str(path)])
         self._duckdb.execute(_COMPUTE)
 
     def rows(self, query: str, keys: int) -> Rows:
