@@ -1,6 +1,7 @@
 """Actions of the analytics service."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,12 +10,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from activities.step import Step
 from models.activity import ActivityKind
 from models.analytics import (
+    ArchiveEvents,
+    ArchiveRestored,
     AwardBadge,
     BackFillBadges,
     BackFilled,
     BeginDay,
     CheckEligibility,
     DayBegun,
+    ErasuresFinished,
+    EventsArchived,
+    FinishErasures,
     GenerateReport,
     GetTrends,
     GetUserMetrics,
@@ -23,6 +29,7 @@ from models.analytics import (
     RecordAchievement,
     Recorded,
     Report,
+    RestoreArchive,
     Tracked,
     TrackEngagement,
     TrackProgress,
@@ -30,12 +37,15 @@ from models.analytics import (
     WouldEarn,
 )
 from models.badges import Award, Badge, Eligibility
-from models.errors import InvalidInputError
+from models.errors import InvalidInputError, UnavailableError
 from models.metrics import Trend, UserMetrics
 from models.persistence.audit import record_change
-from services.analytics import awards, everybody, metrics, recompute
+from services.analytics import awards, erasure, everybody, metrics, recompute, retention
 from services.analytics.badge_rules import Rules
 from services.analytics.custom_badges import load_rules
+from services.analytics.erasure import ForgetRuns
+from services.analytics.facts import read_cohort_facts, read_learner_facts
+from services.analytics.history import snapshot
 from services.analytics.ingest import Ingest
 from services.analytics.learners import find_learner
 from services.analytics.partitions import Partitions
@@ -43,24 +53,39 @@ from services.analytics.scores import refresh_scores
 from services.analytics.standings import read_percentile
 from services.analytics.tallies import drop_standings
 from services.analytics.timeframes import period
-from services.reports.documents import write_documents
+from services.reports.analysis.report import write_analysis_report
+from services.reports.cohort.report import write_cohort_report
+from services.reports.documents import Documents
+from services.reports.learner.report import write_learner_report
 from services.reports.repository import save_report
 
 _SHOWN = 100
 """Findings in a result; the rest is counted."""
 
 
+async def _no_temporal(_runs: Sequence[str]) -> None:
+    raise UnavailableError("This process knows no Temporal server.")
+
+
 class AnalyticsActivities:
     """What learners did, what follows from it, and reports."""
 
-    def __init__(self, database: AsyncEngine, session_gap_seconds: float = 1_800.0) -> None:
+    def __init__(
+        self,
+        database: AsyncEngine,
+        session_gap_seconds: float = 1_800.0,
+        activity_months: int = 24,
+        forget: ForgetRuns = _no_temporal,
+    ) -> None:
         self._database = database
         self._gap = session_gap_seconds
+        self._months = activity_months
+        self._forget = forget
         self._ingest = Ingest(database, session_gap_seconds)
 
     async def generate_report(self, input: GenerateReport, step: Step) -> Report:  # noqa: A002 - every action names it so
-        """Write the report of an analysis and store it for the run's user; another attempt returns the same report."""
-        documents = await asyncio.to_thread(write_documents, input.analysis, input.title)
+        """Write a report and store it for the run's user; another attempt returns the same report."""
+        documents = await self._documents(input, step)
         async with self._database.begin() as connection:
             return await save_report(
                 connection,
@@ -69,6 +94,23 @@ class AnalyticsActivities:
                 step_id=step.step_id,
                 documents=documents,
             )
+
+    async def _documents(self, wanted: GenerateReport, step: Step) -> Documents:
+        if wanted.analysis is not None:
+            return await asyncio.to_thread(write_analysis_report, wanted.analysis, wanted.title)
+        now = datetime.now(UTC)
+        if wanted.learner is not None:
+            owner = wanted.learner.user_id or step.caller.user_id
+            awards.may_see(step.caller, owner)
+            await refresh_scores(self._database, now)
+            async with snapshot(self._database) as connection:
+                learner = await read_learner_facts(connection, owner, wanted.learner, now)
+            return await asyncio.to_thread(write_learner_report, learner, wanted.title)
+        assert wanted.cohort is not None  # noqa: S101 - exactly one subject is there
+        await refresh_scores(self._database, now)
+        async with snapshot(self._database) as connection:
+            cohort = await read_cohort_facts(connection, wanted.cohort, now)
+        return await asyncio.to_thread(write_cohort_report, cohort, wanted.title)
 
     async def track_engagement(self, input: TrackEngagement, step: Step) -> Tracked:  # noqa: A002 - the same
         """Report a heartbeat, once for this step."""
@@ -199,3 +241,25 @@ class AnalyticsActivities:
             examples.update(earned[: _SHOWN - len(examples)])
             step.report({"learners": learners, "would_earn": would})
         return WouldEarn(learners=learners, would_earn=would, examples=examples)
+
+    async def archive(self, _input: ArchiveEvents, step: Step) -> EventsArchived:
+        """Month by month; another attempt goes on. Erased people go first, so that nobody writes them again."""
+        await erasure.finish_erasures(self._database, self._forget)
+        months: dict[str, int] = {}
+        now, actor = datetime.now(UTC), step.caller.user_id
+        async for month, events in retention.archive_events(self._database, self._months, now, actor):
+            months[month] = events
+            step.report({"months": len(months), "last": month})
+        return EventsArchived(months=months)
+
+    async def restore_archive(self, input: RestoreArchive, step: Step) -> ArchiveRestored:  # noqa: A002 - the same
+        """Put a month back, for some days."""
+        now = datetime.now(UTC)
+        rows, until = await retention.restore_events(self._database, input.month, now, step.caller.user_id)
+        return ArchiveRestored(month=input.month, rows=rows, until=until)
+
+    async def finish_erasures(self, _input: FinishErasures, _step: Step) -> ErasuresFinished:
+        """Try what is left of every erasure; what cannot be done yet is left to the next time."""
+        finished, _ = await erasure.finish_erasures(self._database, self._forget)
+        async with self._database.connect() as connection:
+            return ErasuresFinished(finished=finished, left=await erasure.count_erasures(connection))

@@ -38,7 +38,7 @@ class _Server(uvicorn.Server):
 
 async def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; the exit code."""
-    database = create_database(settings.database_url)
+    database = create_database(settings.database_url, archive=settings.archive_path)
     # Lazy: the API starts, and says so, while Temporal is away.
     client = await connect(BlobStore(database), lazy=True)
     config = uvicorn.Config(

@@ -1,5 +1,6 @@
 """The facade, put together from the parts it is given."""
 
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -15,6 +16,7 @@ from temporalio.client import Client
 
 from api.cache import VersionedCache
 from api.idempotency import AnswerSeal
+from api.loader import Loader
 from api.metrics import HttpMetrics
 from api.middleware.authentication import Authentication
 from api.middleware.codec_origin import CodecOrigin
@@ -45,9 +47,11 @@ from api.routers import (
     workflows,
 )
 from api.step_reports import StepReports
+from models.persistence.database import autocommit
 from models.persistence.values import BlobStore
 from models.settings import Settings
 from services.analytics.ingest import Ingest
+from services.analytics.learners import LearnerVersion, find_versions
 from services.analytics.open_badges import Issuer
 from services.identity.tokens import TokenReader
 from services.orchestration.definition_source import DefinitionsInDatabase
@@ -103,6 +107,13 @@ def create_app(settings: Settings, database: AsyncEngine, temporal_client: Clien
             Middleware(Limits),
         ],
     )
+
+    lookups = autocommit(database)
+
+    async def find_user_versions(owners: Sequence[str]) -> Mapping[str, LearnerVersion]:
+        async with lookups.connect() as connection:
+            return await find_versions(connection, owners)
+
     app.state.parts = Parts(
         settings=settings,
         database=database,
@@ -114,6 +125,7 @@ def create_app(settings: Settings, database: AsyncEngine, temporal_client: Clien
         reports=StepReports(temporal_client),
         ingest=Ingest(database, settings.session_gap_seconds),
         answers=VersionedCache(_KEPT_SECONDS),
+        versions=Loader(find_user_versions),
         issuer=Issuer(settings.secret.get_secret_value(), settings.base_url),
     )
     figures.name_routes(

@@ -8,12 +8,14 @@ from temporalio.client import Client
 
 from api.cache import VersionedCache
 from api.idempotency import AnswerSeal
+from api.loader import Loader
 from api.metrics import HttpMetrics
 from api.step_reports import StepReports
 from models.persistence.database import autocommit
 from models.persistence.values import BlobStore
 from models.settings import Settings
 from services.analytics.ingest import Ingest
+from services.analytics.learners import LearnerVersion
 from services.analytics.open_badges import Issuer
 from workflows.compiled import CompiledDefinitions
 
@@ -32,6 +34,8 @@ class Parts:
     reports: StepReports
     ingest: Ingest
     answers: VersionedCache
+    versions: Loader[str, LearnerVersion]
+    """Of what is known of users, by id."""
     issuer: Issuer
 
     @cached_property

@@ -8,6 +8,7 @@ compared, so that a noisy machine is noisy for both.
 
 import argparse
 import asyncio
+import gc
 import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
@@ -18,12 +19,14 @@ from statistics import quantiles
 from typing import Any
 from uuid import UUID
 
+import uvloop
 from pydantic_core import to_json
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from benchmarks.http_reads import measure_http
 from benchmarks.stack import benchmark_database
 from models.activity import MOST_EVENTS
 from models.identity import Caller, Role
@@ -32,6 +35,7 @@ from services.analytics.activities import Activity, instant, moment
 from services.analytics.awarding import give_awards, keep_achievements
 from services.analytics.badge_rules import Rules
 from services.analytics.changes import LearnerChange
+from services.analytics.checkpoints import keep_checkpoints
 from services.analytics.custom_badges import load_rules
 from services.analytics.everybody import read_trend
 from services.analytics.ingest import Ingest
@@ -44,7 +48,7 @@ from services.analytics.scores import add_counts, refresh_scores
 from services.analytics.standings import read_percentile, top_performers
 from services.analytics.tallies import add_learner_days, add_standings, add_utc_days
 from services.analytics.timeframes import period
-from services.analytics.timeline import SESSION_GAP_SECONDS, BadgesBefore, Known, Tallies, Tally, fold
+from services.analytics.timeline import SESSION_GAP_SECONDS, Tallies, Tally, fold
 
 Json = dict[str, Any]
 GRADER = Caller(user_id="grader", role=Role.SERVICE)
@@ -52,6 +56,10 @@ DAYS = 90
 _SEED = 20_260_101
 _CHUNK = 50_000
 """Events that are written in one transaction."""
+_BULK_LEARNERS = 50
+"""Of a batch, when histories are brought in from elsewhere."""
+_CACHED = 200
+"""Learners whose metrics are asked for over HTTP."""
 _ROUNDS = 10
 _CALLS = 50
 """Of each query in each round."""
@@ -200,6 +208,7 @@ async def _write(database: AsyncEngine, chunk: Sequence[tuple[str, list[Activity
         scores = await update_learners(connection, changes, now)
         await give_awards(connection, changes, rules)
         await keep_achievements(connection, changes)
+        await keep_checkpoints(connection, changes)
         await add_learner_days(connection, {change.owner_id: change.days for change in changes})
         await add_standings(connection, everything, now.astimezone(UTC).date())
         total: Tallies = {}
@@ -212,9 +221,9 @@ async def _write(database: AsyncEngine, chunk: Sequence[tuple[str, list[Activity
 
 def _change(owner: str, events: list[Activity], rules: Rules) -> LearnerChange:
     new = fold(events, rules, SESSION_GAP_SECONDS)
-    change = LearnerChange(owner, new.known, None, None, before=BadgesBefore.of(Known()))
+    change = LearnerChange(owner, new.known, None, None, rules_version=0)
     change.days, change.utc_days, change.events = new.days, new.utc_days, events
-    change.earned, change.achieved = new.earned, new.achieved
+    change.earned, change.achieved, change.checkpoints = new.earned, new.achieved, new.checkpoints
     return change
 
 
@@ -230,25 +239,52 @@ def _json(data: Json) -> str:
     return to_json(data).decode()
 
 
-def posted_batches(size: Size, name: str, count: int, hours_ago: int) -> list[list[Json]]:
-    """Events of an hour in their order, of learners by chance, as a grader posts them."""
+def posted_batches(size: Size, name: str, count: int, hours_ago: int, learners: int = MOST_EVENTS) -> list[list[Json]]:
+    """Events of an hour in their order, each batch of so many learners by chance, as a grader posts them."""
     chance = random.Random(name)
     begin, step = instant(size.now - timedelta(hours=hours_ago)), 3_600_000_000 // count
     events: list[Json] = []
+    owners: Sequence[str] = ()
     for number in range(count):
+        if number % MOST_EVENTS == 0:
+            owners = chance.choices(size.owners, k=learners)
         at = begin + step * number
         kind, data = _happening(chance, at)
         event = {"id": f"{name}-{number}", "source": "bench", "kind": kind, "at": moment(at).isoformat(), "data": data}
-        events.append({**event, "user_id": chance.choice(size.owners)})
+        events.append({**event, "user_id": chance.choice(owners)})
     return [events[first : first + MOST_EVENTS] for first in range(0, count, MOST_EVENTS)]
 
 
 async def measure_ingest(size: Size, count: int, console: Console) -> None:
     """Taking events, and copying the rows of the same events into an empty table like theirs, batch by batch."""
-    ingest, ours, bare = Ingest(size.database), 0.0, 0.0
+    table = Table(title=f"{count:,} events in batches of {MOST_EVENTS:,}")
+    for column in ("", "events/s", "bare COPY/s", "ratio"):
+        table.add_column(column, justify="right" if column else "left")
     await _make_bare_table(size.database)
-    await ingest.take(enumerate(posted_batches(size, "warm", MOST_EVENTS, 3)[0]), GRADER, size.now)
-    for batch in posted_batches(size, "one", count, 2):
+    ingest = Ingest(size.database)
+    await ingest.take(enumerate(posted_batches(size, "warm", MOST_EVENTS, 4)[0]), GRADER, size.now)
+    for hours_ago, learners in ((3, MOST_EVENTS), (2, _BULK_LEARNERS)):
+        ours, bare = await _take_and_copy(
+            size, ingest, posted_batches(size, f"of {learners}", count, hours_ago, learners)
+        )
+        title = f"each of {learners:,} learners by chance"
+        table.add_row(title, f"{count / ours:,.0f}", f"{count / bare:,.0f}", f"{bare / ours:.3f}")
+    batches = iter(posted_batches(size, "two tasks", count, 1))
+
+    async def take() -> None:
+        for batch in batches:
+            await ingest.take(enumerate(batch), GRADER, size.now)
+
+    start = time.perf_counter()
+    await asyncio.gather(take(), take())
+    table.add_row("the first, from two tasks", f"{count / (time.perf_counter() - start):,.0f}", "", "")
+    console.print(table)
+
+
+async def _take_and_copy(size: Size, ingest: Ingest, batches: Sequence[list[Json]]) -> tuple[float, float]:
+    """Seconds of both."""
+    ours = bare = 0.0
+    for batch in batches:
         rows = _rows(batch, size.now)
         start = time.perf_counter()
         result = await ingest.take(enumerate(batch), GRADER, size.now)
@@ -260,20 +296,7 @@ async def measure_ingest(size: Size, count: int, console: Console) -> None:
             raw: Any = (await connection.get_raw_connection()).driver_connection
             await raw.copy_records_to_table("bare_events", records=rows, columns=_COLUMNS)
         bare += time.perf_counter() - start
-    console.print(
-        f"taking {count:,} events in batches of {MOST_EVENTS:,}: {count / ours:,.0f}/s; "
-        f"bare COPY of the same rows: {count / bare:,.0f}/s; {ours / bare:.1f} times as long"
-    )
-    batches = iter(posted_batches(size, "two", count, 1))
-
-    async def take() -> None:
-        for batch in batches:
-            await ingest.take(enumerate(batch), GRADER, size.now)
-
-    start = time.perf_counter()
-    await asyncio.gather(take(), take())
-    both = time.perf_counter() - start
-    console.print(f"from two tasks: {count / both:,.0f}/s, {ours / both:.2f} times one")
+    return ours, bare
 
 
 def _rows(batch: Sequence[Json], now: datetime) -> list[tuple[Any, ...]]:
@@ -339,6 +362,9 @@ async def _main(learners: int, events: int, small: int, taken: int) -> None:
     few = max(1, learners * small // events)
     async with filled(few, small, now, console) as low, filled(learners, events, now, console) as high:
         await measure_queries(low, high, console)
+        await measure_http(high.database, high.owners[:_CACHED], console)
+        gc.collect()
+        gc.freeze()  # as the API does after its start
         await measure_ingest(high, taken, console)
 
 
@@ -355,7 +381,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--small", type=int, default=100_000, help="events of the small size (100,000)")
     parser.add_argument("--taken", type=int, default=100_000, help="events taken by one, then by two tasks (100,000)")
     chosen = parser.parse_args(arguments)
-    asyncio.run(_main(chosen.learners, chosen.events, chosen.small, chosen.taken))
+    uvloop.run(_main(chosen.learners, chosen.events, chosen.small, chosen.taken))
 
 
 if __name__ == "__main__":

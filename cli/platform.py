@@ -29,9 +29,10 @@ from services.orchestration.definitions import save_definition
 from workflows.client import TASK_QUEUE, workflow_arguments
 from workflows.dag.compile import Compiled, compile_definition
 from workflows.dag.plan import Plan
-from workflows.platform import ANALYTICS_NIGHT, RECONCILE, platform_definitions
+from workflows.platform import ANALYTICS_NIGHT, ARCHIVE, ERASURES, RECONCILE, platform_definitions
 
 RECONCILE_EVERY = timedelta(minutes=2)
+ERASE_EVERY = timedelta(minutes=5)
 _CATCH_UP = timedelta(minutes=10)
 """After it, a start that was missed is left to the next one."""
 _SYSTEM = Caller(user_id=SYSTEM_USER, role=Role.ADMIN)
@@ -52,10 +53,21 @@ async def save_platform_definitions(database: AsyncEngine) -> Mapping[str, Plan]
 async def apply_platform_definitions(database: AsyncEngine, temporal: Client) -> None:
     """Save every platform definition, and let Temporal start those that repeat. Safe to repeat."""
     plans = await save_platform_definitions(database)
-    every = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=RECONCILE_EVERY)])
-    await _schedule(temporal, plans[RECONCILE], every, "Bring the record of runs in line with Temporal")
-    night = ScheduleSpec(calendars=[ScheduleCalendarSpec(hour=[ScheduleRange(3)], minute=[ScheduleRange(20)])])
-    await _schedule(temporal, plans[ANALYTICS_NIGHT], night, "Compare all metrics with the events they follow from")
+    for name, spec, summary in (
+        (RECONCILE, _every(RECONCILE_EVERY), "Bring the record of runs in line with Temporal"),
+        (ERASURES, _every(ERASE_EVERY), "Finish erasing people from Temporal and the archive"),
+        (ARCHIVE, _nightly(2, 20), "Make files of old activity events"),  # before the comparison, which reads for long
+        (ANALYTICS_NIGHT, _nightly(3, 20), "Compare all metrics with the events they follow from"),
+    ):
+        await _schedule(temporal, plans[name], spec, summary)
+
+
+def _every(interval: timedelta) -> ScheduleSpec:
+    return ScheduleSpec(intervals=[ScheduleIntervalSpec(every=interval)])
+
+
+def _nightly(hour: int, minute: int) -> ScheduleSpec:
+    return ScheduleSpec(calendars=[ScheduleCalendarSpec(hour=[ScheduleRange(hour)], minute=[ScheduleRange(minute)])])
 
 
 async def _save(connection: AsyncConnection, definition: dict[str, Any]) -> Plan:

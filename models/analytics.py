@@ -1,9 +1,10 @@
 """Contracts of the analytics actions. Who may do what is as in the routes: learners see and report themselves only."""
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints, model_validator
+from pydantic.config import JsonDict
 
 from models.actions import ActionSpec, Timeout
 from models.activity import Difficulty, Id, Name, Timeframe
@@ -14,14 +15,87 @@ from models.identity import Role, UserId
 from models.metrics import Trend, UserMetrics
 
 _ADMINS = frozenset({Role.ADMIN})
+Month = Annotated[str, StringConstraints(pattern=r"^(old|[0-9]{4}-(0[1-9]|1[0-2]))$")]
+"""Such as `2024-03`; `old` is everything before 2000."""
 AnyText = Annotated[str, StringConstraints(pattern=r"^[^\x00]{1,200}$")]
 
 
-class GenerateReport(Contract):
-    """What to report on."""
+class OfUser(Contract):
+    """Something about one user."""
 
-    analysis: Analysis
+    user_id: UserId | None = None
+    """Left out: whom the run acts as."""
+
+
+class InPeriod(Contract):
+    """A calendar period, or the days from `first` to `last`, both included; everything without either."""
+
+    timeframe: Timeframe | None = None
+    first: date | None = None
+    """With `last`, in place of a timeframe."""
+    last: date | None = None
+
+    @model_validator(mode="after")
+    def _one_period(self) -> Self:
+        if self.timeframe is not None and (self.first or self.last):
+            msg = "give either timeframe, or first and last"
+            raise ValueError(msg)
+        if self.first and self.last and self.last < self.first:
+            msg = "last is before first"
+            raise ValueError(msg)
+        return self
+
+
+class GetUserMetrics(OfUser, InPeriod):
+    """Which metrics."""
+
+
+class ReportOnLearner(GetUserMetrics):
+    """What a learner did in a period of local days, and how the learner stands today."""
+
+
+class ReportOnCohort(InPeriod):
+    """What all learners did in a period of days in UTC, and who came back of those that began together."""
+
+    by: Literal["week", "month"] = "week"
+    """Learners who began in the same one are a cohort."""
+    periods: int = Field(default=12, ge=1, le=60)
+    """So many weeks or months, up to the current one."""
+    top: int = Field(default=10, ge=0, le=200)
+    """Rows of each leaderboard."""
+
+
+_SUBJECTS = ("analysis", "learner", "cohort")
+
+
+def _say_one_subject(schema: JsonDict) -> None:
+    """Add to a JSON Schema that exactly one subject is there, and none of them null."""
+    properties: Any = schema["properties"]
+    for name in _SUBJECTS:
+        given, _null = properties[name].pop("anyOf")
+        properties[name] |= given
+        del properties[name]["default"]
+    schema["oneOf"] = [{"required": [name]} for name in _SUBJECTS]
+
+
+class GenerateReport(Contract):
+    """What to report on: exactly one of `analysis`, `learner` and `cohort`."""
+
+    model_config = ConfigDict(json_schema_extra=_say_one_subject)
+
+    analysis: Analysis | None = None
+    """A repository, as `context.analyze` found it."""
+    learner: ReportOnLearner | None = Field(default=None, examples=[{"timeframe": "month"}])
+    cohort: ReportOnCohort | None = Field(default=None, examples=[{"by": "week", "periods": 12}])
     title: str | None = Field(default=None, max_length=200)
+
+    @model_validator(mode="after")
+    def _one_subject(self) -> Self:
+        named = [name for name in _SUBJECTS if getattr(self, name) is not None]
+        if len(named) != 1:
+            msg = f"name exactly one of analysis, learner and cohort; there is {' and '.join(named) or 'none'}"
+            raise ValueError(msg)
+        return self
 
 
 class Report(Contract):
@@ -35,13 +109,6 @@ class Report(Contract):
     """Path of the report on this platform's API."""
     formats: tuple[str, ...]
     created_at: datetime
-
-
-class OfUser(Contract):
-    """Something about one user."""
-
-    user_id: UserId | None = None
-    """Left out: whom the run acts as."""
 
 
 class TrackEngagement(OfUser):
@@ -88,15 +155,6 @@ class Recorded(Contract):
 
     key: str
     new: bool
-
-
-class GetUserMetrics(OfUser):
-    """Which metrics."""
-
-    timeframe: Timeframe | None = None
-    first: date | None = None
-    """With `last`, in place of a timeframe."""
-    last: date | None = None
 
 
 class GetTrends(Contract):
@@ -177,10 +235,56 @@ class WouldEarn(Contract):
     """The first hundred by user."""
 
 
+class ArchiveEvents(Contract):
+    """Nothing to say: every month that is old enough becomes a file."""
+
+
+class EventsArchived(Contract):
+    """Months that became files, each with the events its file has."""
+
+    months: dict[str, int]
+
+
+class RestoreArchive(Contract):
+    """Which month to put back."""
+
+    month: Month
+
+
+class ArchiveRestored(Contract):
+    """How many events are back in the table, and until when they stay there."""
+
+    month: str
+    rows: int
+    until: datetime
+
+
+class ArchivedMonth(Contract):
+    """A month of activity events that is a file in the archive's folder."""
+
+    month: str
+    file: str
+    rows: int
+    bytes: int
+    sha256: str
+    created_at: datetime
+
+
+class FinishErasures(Contract):
+    """Nothing to say: every erasure that is not finished is tried."""
+
+
+class ErasuresFinished(Contract):
+    """How many are finished, and how many still are not."""
+
+    finished: int
+    left: int
+
+
 GENERATE_REPORT = ActionSpec(
     service="analytics",
     name="generate-report",
-    summary="Write and store a report as Markdown, HTML and JSON",
+    summary="Write and store a report on a code analysis, a learner or all learners, as Markdown, HTML and JSON",
     input=GenerateReport,
     result=Report,
     timeout=Timeout(start_to_close=120.0),
@@ -278,6 +382,34 @@ TRY_BADGE = ActionSpec(
     touches_nothing=True,
 )
 
+ARCHIVE = ActionSpec(
+    service="analytics",
+    name="archive",
+    summary="Make files of months of events that are old enough",
+    input=ArchiveEvents,
+    result=EventsArchived,
+    roles=_ADMINS,
+    timeout=Timeout(start_to_close=6 * 3_600.0, heartbeat=60.0),
+)
+RESTORE_ARCHIVE = ActionSpec(
+    service="analytics",
+    name="restore-archive",
+    summary="Put an archived month of events back into the database",
+    input=RestoreArchive,
+    result=ArchiveRestored,
+    roles=_ADMINS,
+    timeout=Timeout(start_to_close=3_600.0, heartbeat=60.0),
+)
+FINISH_ERASURES = ActionSpec(
+    service="analytics",
+    name="finish-erasures",
+    summary="Erase people who are erased from the database also from Temporal and the archive",
+    input=FinishErasures,
+    result=ErasuresFinished,
+    roles=_ADMINS,
+    timeout=Timeout(start_to_close=3_600.0, heartbeat=60.0),
+)
+
 ACTIONS = (
     GENERATE_REPORT,
     TRACK_ENGAGEMENT,
@@ -291,4 +423,7 @@ ACTIONS = (
     BEGIN_DAY,
     BACK_FILL_BADGES,
     TRY_BADGE,
+    ARCHIVE,
+    RESTORE_ARCHIVE,
+    FINISH_ERASURES,
 )

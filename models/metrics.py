@@ -1,7 +1,7 @@
 """What analytics answers: metrics of a learner and of all (CONTRACT 5)."""
 
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, StringConstraints
 
@@ -48,6 +48,7 @@ class UserMetrics(Contract):
     percentile: float | None
     """Share of other learners with a strictly lower engagement score; null when alone, and without events."""
     by_day: tuple[DayMetrics, ...]
+    """Every day of the timeframe, also those to come; of one of more than ten years only those with an event."""
 
 
 class EngagementParts(Contract):
@@ -124,6 +125,7 @@ class GlobalMetrics(Contract):
     average_score: float | None
     stickiness: Stickiness
     by_day: tuple[GlobalDay, ...]
+    """Every day of the timeframe, also those to come; of one of more than ten years only those with an event."""
 
 
 class Performer(Contract):
@@ -195,8 +197,10 @@ class NewProfile(Contract):
     """Body of `PUT /analytics/user/{id}/profile`. A change of zone leaves past days as they are."""
 
     timezone: Zone = Field(examples=["Europe/Berlin"])
-    locale: Locale | None = Field(default=None, examples=["de"])
-    listed: bool = Field(default=True, description="Whether leaderboards show the learner.")
+    locale: Locale | None = Field(default=None, examples=["de"], description="Left out: as it is. Null: none.")
+    listed: bool = Field(
+        default=True, description="Whether leaderboards show the learner. Left out: as it is, true of a new user."
+    )
 
 
 class Profile(Contract):
@@ -230,3 +234,9 @@ class Export(Contract):
     awards: tuple[Award, ...]
     achievements: tuple[Achievement, ...]
     events: tuple[ExportedEvent, ...]
+
+
+class Erasing(Contract):
+    """Where data of a person who was erased from the database are still to be erased. It is tried until it is done."""
+
+    left: tuple[Literal["temporal", "archive"], ...]

@@ -29,6 +29,12 @@ class Settings(BaseSettings):
         default=(CHECKOUT,), description="Folders whose repositories may be loaded by path, separated like PATH."
     )
     store: Path | None = Field(default=None, description="Object store of the context service; empty: home/store.")
+    activity_months: int = Field(
+        default=24, ge=1, le=1_200, description="Months of activity events kept in PostgreSQL besides the current one."
+    )
+    archive_directory: Path | None = Field(
+        default=None, description="Folder of activity events that are older; empty: home/archive."
+    )
     forge_url: str = Field(default="https://github.com", description="Base address for owner/repo.")
     allow_addresses: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="host:port or CIDR:port that may be called although not public https; comma-separated."
@@ -62,3 +68,8 @@ class Settings(BaseSettings):
     def store_path(self) -> Path:
         """Where the context service keeps repositories."""
         return self.store or self.home / "store"
+
+    @property
+    def archive_path(self) -> Path:
+        """Where old activity events are files."""
+        return self.archive_directory or self.home / "archive"

@@ -79,7 +79,7 @@ class WorkerSpec:
 @asynccontextmanager
 async def worker_parts(settings: Settings, identity: str | None = None) -> AsyncGenerator[WorkerParts]:
     """The shared parts of one process, closed at the end."""
-    database = create_database(settings.database_url)
+    database = create_database(settings.database_url, archive=settings.archive_path)
     blobs = BlobStore(database, patient=True)
     client = await connect(blobs, identity=identity)
     try:

@@ -1,5 +1,6 @@
 """Runs from outside of their workflow: starting, describing and cancelling them. Not workflow code itself."""
 
+import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -47,6 +48,8 @@ ANSWER_WITHIN = timedelta(seconds=20)
 """What a worker may take to answer an update: Temporal waits ten seconds for the one that had the run and is gone."""
 SHOWN_WITHIN = timedelta(seconds=2)
 """The same for a query that people wait for, and that is only part of what they see."""
+_LOOKS, _LOOK_AGAIN = 15, timedelta(seconds=0.2)
+"""How often, and how long apart, Temporal is told to delete until there is nothing left to delete."""
 EVENTS_BEFORE_A_WORKER = 2
 """A history of a start and a scheduled workflow task: no worker has taken the run yet."""
 
@@ -168,15 +171,30 @@ async def cancel_run(client: Client, run_id: str) -> None:
 
 
 async def forget_runs(client: Client, run_ids: Iterable[str]) -> None:
-    """Let Temporal end runs and delete their histories; those it never had, or has forgotten, are passed over."""
-    for run_id in run_ids:
-        execution = WorkflowExecution(workflow_id=run_id)
-        request = DeleteWorkflowExecutionRequest(namespace=client.namespace, workflow_execution=execution)
-        try:
-            await client.workflow_service.delete_workflow_execution(request)
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
+    """Let Temporal end runs and delete their histories; those it never had, or has forgotten, are passed over.
+
+    It takes the order and does it a moment later. Raises UnavailableError when some are still there after that.
+    """
+    left = list(run_ids)
+    for _ in range(_LOOKS):
+        left = [run_id for run_id in left if await _order_to_forget(client, run_id)]
+        if not left:
+            return
+        await asyncio.sleep(_LOOK_AGAIN.total_seconds())
+    raise UnavailableError(f"Temporal has not deleted {len(left)} runs yet.")
+
+
+async def _order_to_forget(client: Client, run_id: str) -> bool:
+    """Whether there was something to forget."""
+    execution = WorkflowExecution(workflow_id=run_id)
+    request = DeleteWorkflowExecutionRequest(namespace=client.namespace, workflow_execution=execution)
+    try:
+        await client.workflow_service.delete_workflow_execution(request)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return False
+    return True
 
 
 async def _failure_of(handle: WorkflowHandle[Any, Any]) -> Failure:

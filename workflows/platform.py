@@ -7,6 +7,8 @@ from models.catalogue import ACTIONS
 
 RECONCILE = "tooloo-reconcile"
 ANALYTICS_NIGHT = "tooloo-analytics-night"
+ARCHIVE = "tooloo-archive"
+ERASURES = "tooloo-erasures"
 
 
 def action_definition_id(spec: AnyAction) -> str:
@@ -16,7 +18,7 @@ def action_definition_id(spec: AnyAction) -> str:
 
 def platform_definitions() -> list[dict[str, Any]]:
     """Definitions that `./tooloo up` applies, as they would be posted."""
-    return [*map(action_definition, ACTIONS), _reconcile(), _analytics_night()]
+    return [*map(action_definition, ACTIONS), _reconcile(), _analytics_night(), _archive(), _erasures()]
 
 
 def action_definition(spec: AnyAction) -> dict[str, Any]:
@@ -52,4 +54,24 @@ def _analytics_night() -> dict[str, Any]:
             {"id": "audit", "service": "analytics", "action": "recompute", "depends_on": ["back-fill"]},
         ],
         "output": {"audit": "from:audit"},
+    }
+
+
+def _archive() -> dict[str, Any]:
+    return {
+        "id": ARCHIVE,
+        "name": "Archive",
+        "description": "Makes files of months of activity events that are old enough.",
+        "steps": [{"id": "archive", "service": "analytics", "action": "archive"}],
+        "output": "from:archive",
+    }
+
+
+def _erasures() -> dict[str, Any]:
+    return {
+        "id": ERASURES,
+        "name": "Finish erasures",
+        "description": "Erases people who are erased from the database also from Temporal and the archive.",
+        "steps": [{"id": "finish", "service": "analytics", "action": "finish-erasures"}],
+        "output": "from:finish",
     }

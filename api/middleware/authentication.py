@@ -1,16 +1,18 @@
 """Who is asking, decided before a byte of the body is read."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.loader import Loader
 from api.local import is_local
 from models.errors import UnauthorizedError
 from models.identity import Caller, Role
 from models.persistence.database import autocommit
-from services.identity.keys import KEY_PREFIX, find_caller, hash_key
+from services.identity.keys import KEY_PREFIX, find_callers, hash_key
 from services.identity.tokens import TokenReader
 from services.identity.users import ensure_user, user_exists
 
@@ -38,6 +40,7 @@ class Authentication:
         self._app = app
         self._database = database
         self._lookups = autocommit(database)
+        self._callers = Loader(self._find_callers)
         self._tokens = tokens
         self._authors = authors
 
@@ -63,8 +66,7 @@ class Authentication:
 
     async def _read(self, credential: str) -> Caller:
         if credential.startswith(KEY_PREFIX):
-            async with self._lookups.connect() as connection:
-                caller = await find_caller(connection, hash_key(credential.encode()))
+            caller = await self._callers.load(hash_key(credential.encode()))
             if caller is None:
                 raise UnauthorizedError("The key is unknown, has expired or was revoked.")
             return caller
@@ -73,6 +75,10 @@ class Authentication:
         caller = self._tokens.read(credential, datetime.now(UTC))
         await self._know(caller)
         return caller
+
+    async def _find_callers(self, key_hashes: Sequence[bytes]) -> Mapping[bytes, Caller]:
+        async with self._lookups.connect() as connection:
+            return await find_callers(connection, key_hashes)
 
     async def _know(self, caller: Caller) -> None:
         """A valid token names its user, who from then on exists: what they start and own refers to them."""

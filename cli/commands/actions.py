@@ -27,9 +27,16 @@ def action(
     """Run one action by itself, wait for its end and show what it gives back."""
     action_input, places = read_input(inputs or [], input_file, lambda: _input_schema(session, name))
     with placed_by(places):
-        answer = session.platform.post(
-            path("actions", name, "execute"), {"input": action_input}, wait_seconds=_WAIT_SECONDS
-        )
+        run = run_action(session, name, action_input)
+    show_outcome(session, run)
+    raise typer.Exit(exit_code_of_run(run))
+
+
+def run_action(session: Session, name: str, action_input: Any) -> Run:
+    """Run one action by itself, show it until it ends, and give back the run that has ended."""
+    answer = session.platform.post(
+        path("actions", name, "execute"), {"input": action_input}, wait_seconds=_WAIT_SECONDS
+    )
     content = answer.content
     run = Run.model_validate(content, extra="ignore")
     if not run.status.ended:
@@ -38,8 +45,7 @@ def action(
     else:
         session.say(run_line(run, datetime.now(UTC)), style=RUN_STYLES[run.status])
     session.show_json(content)
-    show_outcome(session, run)
-    raise typer.Exit(exit_code_of_run(run))
+    return run
 
 
 @platform_command

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeVar
 
 import structlog
@@ -18,9 +19,12 @@ AWAY_PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)
 ResultT = TypeVar("ResultT")
 
 
-def create_database(url: str, *, pool_size: int = 10) -> AsyncEngine:
-    """Engine for `postgresql://…`; connections open on first use. Statements use SQLAlchemy Core."""
-    return create_async_engine(
+def create_database(url: str, *, pool_size: int = 10, archive: Path | None = None) -> AsyncEngine:
+    """Engine for `postgresql://…`; connections open on first use. Statements use SQLAlchemy Core.
+
+    `archive`: the folder where months of its tables are files, for processes that read or write those.
+    """
+    engine = create_async_engine(
         make_url(url).set(drivername="postgresql+asyncpg"),
         pool_size=pool_size,
         max_overflow=pool_size,
@@ -30,6 +34,17 @@ def create_database(url: str, *, pool_size: int = 10) -> AsyncEngine:
         json_serializer=lambda value: to_json(value).decode(),
         json_deserializer=from_json,
     )
+    return engine if archive is None else with_archive(engine, archive)
+
+
+def with_archive(database: AsyncEngine, archive: Path) -> AsyncEngine:
+    """The same database, which knows where its archive is: whoever has the one can read the other."""
+    return database.execution_options(tooloo_archive=archive)
+
+
+def archive_of(database: AsyncEngine) -> Path | None:
+    """The folder of a database's archive; None when nobody has said."""
+    return database.get_execution_options().get("tooloo_archive")
 
 
 def autocommit(database: AsyncEngine) -> AsyncEngine:

@@ -286,6 +286,53 @@ activity_keys = Table(
 )
 """Hashes of what names each event that was ever taken. They outlive archived events and erased people."""
 
+archives = Table(
+    "archives",
+    metadata,
+    Column("table_name", String, primary_key=True),
+    Column("month", String, primary_key=True),
+    Column("file", String, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("sha256", String, nullable=False),
+    _now("created_at"),
+)
+"""Months of a partitioned table that are files (`models/persistence/archive.py`). A file that no row names is no data.
+
+Whoever reads files reads this table first: that holds its lock until the end of the transaction, and no file that was
+named goes away before.
+"""
+
+archive_holds = Table(
+    "archive_holds",
+    metadata,
+    Column("table_name", String, primary_key=True),
+    Column("month", String, primary_key=True),
+    Column("until", DateTime(timezone=True), nullable=False),
+)
+"""Months that were put back into their table, and until when they stay there."""
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("pseudonym", String, primary_key=True),
+    Column("owner_id", String, nullable=False),
+    Column("run_ids", ARRAY(String), nullable=False),
+    Column("in_archives", Boolean, nullable=False, server_default=text("true")),
+    _now("created_at"),
+)
+"""People who are erased from all other tables and not yet from Temporal and the archives. The last row to go."""
+
+learner_checkpoints = Table(
+    "learner_checkpoints",
+    metadata,
+    Column("owner_id", ForeignKey("users.id"), primary_key=True),
+    Column("events", BigInteger, primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("state", String, nullable=False),
+)
+"""What was known of learners after so many of their events (`services/analytics/checkpoints.py`)."""
+
 learners = Table(
     "learners",
     metadata,

@@ -15,7 +15,7 @@ from services.analytics.activities import moment
 from services.analytics.badge_rules import Rules
 from services.analytics.changes import LearnerChange
 from services.analytics.notices import Notice
-from services.analytics.timeline import Achieved, Earned
+from services.analytics.timeline import Achieved, Earned, milestones
 
 _AWARD = text("""
     INSERT INTO awards (owner_id, badge_id, occurrence, awarded_at, event_id)
@@ -92,13 +92,13 @@ async def keep_achievements(connection: AsyncConnection, changes: Sequence[Learn
     refolded = [change for change in changes if change.refolded]
     reached = [_milestone(change.owner_id, one) for change in changes for one in change.achieved]
     if refolded:
-        kept = [_milestone(change.owner_id, one) for change in refolded for one in change.achieved]
+        kept = [(change.owner_id, key) for change in refolded for key in milestones(change.known)]
         await connection.execute(
             _FORGET_ACHIEVEMENTS,
             {
                 "owners": [change.owner_id for change in refolded],
-                "kept_owners": [one["owner_id"] for one in kept],
-                "kept": [one["key"] for one in kept],
+                "kept_owners": [owner for owner, _ in kept],
+                "kept": [key for _, key in kept],
             },
         )
     new = await _keep(connection, reached)
@@ -124,7 +124,7 @@ def badge_milestone(owner_id: str, badge: str, occurrence: int, name: str, at: d
 
 def _is_back_fill(change: LearnerChange, one: Earned, rules: Rules) -> bool:
     """Whether the badge is younger than what earned it, and only now gets to this learner."""
-    return change.before.rules_version < rules.by_id[one.badge].badge.version and one.event not in change.events
+    return change.rules_version < rules.by_id[one.badge].badge.version and one.event not in change.events
 
 
 def _milestone(owner_id: str, one: Achieved) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Awards as they are read, given by hand and revoked."""
 
-from datetime import datetime
+from datetime import date, datetime
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
@@ -36,6 +36,17 @@ _COLUMNS = """
 """
 _OF_LEARNER = text(f"SELECT {_COLUMNS} WHERE awards.owner_id = :owner ORDER BY awarded_at, awards.id")
 _ONE = text(f"SELECT {_COLUMNS} WHERE awards.id = CAST(:award AS uuid) FOR UPDATE OF awards")
+_COUNTS = text("""
+    SELECT badge_id AS badge, count(*) AS awards FROM awards
+    LEFT JOIN LATERAL (
+        SELECT awarded_at FROM award_changes
+        WHERE award_id = awards.id AND change = 'redated' ORDER BY award_changes.id DESC LIMIT 1
+    ) AS redated ON true
+    WHERE coalesce(redated.awarded_at, awards.awarded_at) >= coalesce(CAST(:first AS date), '-infinity')
+      AND coalesce(redated.awarded_at, awards.awarded_at) < coalesce(CAST(:last AS date) + 1, 'infinity')
+      AND NOT EXISTS (SELECT FROM award_changes WHERE award_id = awards.id AND change = 'revoked')
+    GROUP BY badge_id
+""")
 _LOCK_USER = text("SELECT id FROM users WHERE id = :owner FOR UPDATE")
 # Of repeatable badges, those by hand are counted downward: they take no turn of those that are earned.
 _GIVE = text("""
@@ -76,6 +87,12 @@ async def list_achievements(connection: AsyncConnection, owner_id: str) -> tuple
     """Milestones of a learner, the earliest first."""
     rows = await connection.execute(_ACHIEVEMENTS, {"owner": owner_id})
     return tuple(Achievement.model_validate(row._asdict()) for row in rows)
+
+
+async def count_awards(connection: AsyncConnection, first: date | None, last: date | None) -> dict[str, int]:
+    """How often each badge was earned on the days between, in UTC, revoked awards left out; None is open."""
+    rows = await connection.execute(_COUNTS, {"first": first, "last": last})
+    return {row.badge: row.awards for row in rows}
 
 
 async def find_award(connection: AsyncConnection, caller: Caller, award_id: str) -> tuple[str, int, Award]:

@@ -1,7 +1,7 @@
 """Metrics over all learners: sums by day in UTC, trends, stickiness and retention."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import text
@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.metrics import Cohort, Cohorts, GlobalDay, GlobalMetrics, Stickiness, Trend, TrendDay
 from services.analytics.activities import SECOND
+from services.analytics.history import count_active
 from services.analytics.timeframes import Period, days_between, listed_days
 from services.analytics.timeline import HUNDREDTHS
 
@@ -31,10 +32,6 @@ _LEARNERS = text("""
            count(*) FILTER (WHERE last_at >= CAST(:today AS date) - 29) AS monthly
     FROM learners WHERE events > 0
 """)
-_ACTIVE = text("""
-    SELECT count(DISTINCT owner_id) FROM activity_events
-    WHERE at >= coalesce(CAST(:first AS date), '-infinity') AND at < coalesce(CAST(:last AS date) + 1, 'infinity')
-""")
 _COHORTS = text("""
     SELECT CAST(date_trunc(:by, learners.first_day) AS date) AS cohort,
            CAST(date_trunc(:by, days.day) AS date) AS period, count(DISTINCT days.owner_id) AS learners
@@ -44,12 +41,12 @@ _COHORTS = text("""
 
 
 async def read_global_metrics(connection: AsyncConnection, period: Period, now: datetime) -> GlobalMetrics:
-    """What all learners did in a period of days in UTC."""
+    """What all learners did in a period of days in UTC, in one transaction."""
     today = now.astimezone(UTC).date()
     parameters = {"first": period.first, "last": period.last}
     rows = (await connection.execute(_DAYS, parameters)).all()
     known = (await connection.execute(_LEARNERS, {"today": today})).one()
-    active = known.learners if period.name == "all" else await connection.scalar(_ACTIVE, parameters) or 0
+    active = known.learners if period.name == "all" else await _active(connection, period)
     first = period.first or (rows[0].day if rows else None)
     last = period.last or (max(today, rows[-1].day) if rows else None)
     sessions = int(sum(row.sessions for row in rows))
@@ -115,6 +112,14 @@ async def read_cohorts(connection: AsyncConnection, by: Literal["week", "month"]
             retention = (*shares, *[None] * (periods - len(shares)))
             items.append(Cohort(period=cohort, learners=size, retention=retention))
     return Cohorts(by=by, items=tuple(items))
+
+
+async def _active(connection: AsyncConnection, period: Period) -> int:
+    first = None if period.first is None else datetime.combine(period.first, time(), UTC)
+    after = None
+    if period.last is not None and period.last < date.max:
+        after = datetime.combine(period.last + timedelta(days=1), time(), UTC)
+    return await count_active(connection, first, after)
 
 
 def _start(by: str, day: date) -> date:

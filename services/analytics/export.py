@@ -7,25 +7,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.metrics import Export, ExportedEvent, Profile
 from services.analytics.awards import list_achievements, list_awards
+from services.analytics.history import read_stored
 from services.analytics.learners import engagement_score, find_learner, progress_metrics
 
 _PROFILE = text("SELECT id AS user_id, timezone, locale, listed FROM users WHERE id = :owner")
-_EVENTS = text("""
-    SELECT id, source, kind, at, utc_offset, self_reported, data FROM activity_events
-    WHERE owner_id = :owner ORDER BY at, source COLLATE "C", id COLLATE "C"
-""")
+_EXPORTED = tuple(ExportedEvent.model_fields)
 
 
 async def export_learner(connection: AsyncConnection, owner_id: str, now: datetime) -> Export:
-    """A learner's data. Raises NotFoundError."""
+    """A learner's data, in one transaction. Raises NotFoundError."""
     learner = await find_learner(connection, owner_id)
     profile = (await connection.execute(_PROFILE, {"owner": owner_id})).one()
-    events = await connection.execute(_EVENTS, {"owner": owner_id})
+    events = await read_stored(connection, [owner_id])
     return Export(
         profile=Profile.model_validate(profile._asdict()),
         engagement=engagement_score(learner, now),
         progress=progress_metrics(learner.known),
         awards=await list_awards(connection, owner_id),
         achievements=await list_achievements(connection, owner_id),
-        events=tuple(ExportedEvent.model_validate(row._asdict()) for row in events),
+        events=tuple(ExportedEvent(**{name: getattr(event, name) for name in _EXPORTED}) for event in events),
     )

@@ -18,11 +18,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from models.activity import Ingested, Refused
 from models.errors import InvalidInputError, Problem
 from models.identity import Caller
-from services.analytics import timeline
 from services.analytics.activities import Activity, moment
 from services.analytics.awarding import give_awards, keep_achievements
 from services.analytics.badge_rules import Rules
 from services.analytics.changes import LearnerChange
+from services.analytics.checkpoints import keep_checkpoints, known_before
 from services.analytics.custom_badges import load_rules
 from services.analytics.history import read_history
 from services.analytics.learner_rows import change_of, lock_learners, make_learners, update_learners
@@ -31,7 +31,18 @@ from services.analytics.partitions import Partitions
 from services.analytics.reading import Reported, read_events
 from services.analytics.scores import add_counts
 from services.analytics.tallies import add_learner_days, add_standings, add_utc_days
-from services.analytics.timeline import SESSION_GAP_SECONDS, Tallies, Timeline, difference
+from services.analytics.timeline import (
+    SESSION_GAP_SECONDS,
+    Known,
+    Tallies,
+    Tally,
+    Timeline,
+    difference,
+    fold,
+    from_state,
+    progress,
+    to_state,
+)
 
 _NEW_KEYS = text("""
     INSERT INTO activity_keys (key) SELECT key FROM unnest(CAST(:keys AS uuid[])) AS key ORDER BY key
@@ -72,7 +83,7 @@ class Ingest:
 
     async def take_reported(self, reported: Sequence[Reported], caller: Caller, now: datetime) -> int:
         """Store events and what follows from them; how many were new."""
-        await self._partitions.ensure(event.at for event in reported)
+        await self._partitions.ensure({event.at for event in reported})
         async with self._database.begin() as connection:
             learners, reported = await _lock(connection, reported, caller.user_id)
             new = await _without_duplicates(connection, reported)
@@ -89,32 +100,47 @@ class Ingest:
             return len(new)
 
     async def _fold(self, connection: AsyncConnection, changes: Sequence[LearnerChange], rules: Rules) -> None:
-        late = [change for change in changes if _needs_history(change, rules)]
-        history = await read_history(connection, [change.owner_id for change in late]) if late else {}
         for change in changes:
             change.events.sort(key=lambda event: event.order)
+        again = [change for change in changes if _has_new_badges(change.known, rules) or _is_late(change)]
+        bases = await _bases(connection, again, rules) if again else {}
+        since = {owner: moment(base.last.at) for owner, base in bases.items() if base.last}
+        history = await read_history(connection, [change.owner_id for change in again], since) if again else {}
+        for change in changes:
             if change.owner_id in history:
-                _refold(change, history[change.owner_id], rules, self._gap)
-                continue
-            folding = Timeline(change.known, rules, self._gap)
-            for event in change.events:
-                folding.add(event)
-            _take_over(change, folding)
+                _refold(change, history[change.owner_id], bases.get(change.owner_id, Known()), rules, self._gap)
+            else:
+                folding = fold(change.events, rules, self._gap, change.known)
+                change.moved = folding.moved
+                _take_over(change, folding)
 
 
-def _needs_history(change: LearnerChange, rules: Rules) -> bool:
-    """Whether an event comes before the last one, or a badge has not looked at the events before."""
-    known = change.known
-    if known.last is None:
-        return False
-    return min(event.order for event in change.events) < known.last or known.rules_version < rules.version
+def _is_late(change: LearnerChange) -> bool:
+    """Whether an event comes before the last one that is known."""
+    return change.known.last is not None and change.events[0].order < change.known.last
 
 
-def _refold(change: LearnerChange, stored: Sequence[Activity], rules: Rules, gap: float) -> None:
-    """Do the learner's fold again from the first event; what the tables get is the difference."""
-    old = timeline.fold(stored, Rules(()), gap)
-    new = timeline.fold(sorted((*stored, *change.events), key=lambda event: event.order), rules, gap)
-    change.refolded = True
+def _has_new_badges(known: Known, rules: Rules) -> bool:
+    """Whether a badge has not looked at the events that are known."""
+    return known.last is not None and known.rules_version < rules.version
+
+
+async def _bases(connection: AsyncConnection, again: Sequence[LearnerChange], rules: Rules) -> dict[str, Known]:
+    """What the first of the new events follow, of learners of whom there is a checkpoint that knows all badges."""
+    times = {
+        change.owner_id: moment(change.events[0].at) for change in again if not _has_new_badges(change.known, rules)
+    }
+    bases = await known_before(connection, times)
+    return {owner: base for owner, base in bases.items() if not _has_new_badges(base, rules)}
+
+
+def _refold(change: LearnerChange, stored: Sequence[Activity], base: Known, rules: Rules, gap: float) -> None:
+    """Fold again what follows the checkpoint; what the tables get is the difference."""
+    change.refolded, change.base = True, base.events
+    tail = [event for event in stored if base.last is None or event.order > base.last]
+    old = fold(tail, Rules(()), gap, from_state(to_state(base)))
+    new = fold(sorted((*tail, *change.events), key=lambda event: event.order), rules, gap, base)
+    change.moved = {rule.id: progress(change.known, rule) for rule in rules.all}
     change.known = new.known
     _take_over(change, new)
     change.days = difference(new.days, old.days)
@@ -124,6 +150,7 @@ def _refold(change: LearnerChange, stored: Sequence[Activity], rules: Rules, gap
 def _take_over(change: LearnerChange, folding: Timeline) -> None:
     change.days, change.utc_days = folding.days, folding.utc_days
     change.earned, change.achieved = folding.earned, folding.achieved
+    change.checkpoints = folding.checkpoints
 
 
 async def _lock(
@@ -193,6 +220,7 @@ async def _write(
     connection: AsyncConnection, changes: Sequence[LearnerChange], notices: Sequence[Notice], now: datetime
 ) -> None:
     scores = await update_learners(connection, changes, now)
+    await keep_checkpoints(connection, changes)
     await add_learner_days(connection, {change.owner_id: change.days for change in changes})
     events = [event for change in changes for event in change.events]
     await add_standings(connection, events, now.astimezone(UTC).date())
@@ -200,6 +228,6 @@ async def _write(
     total: Tallies = {}
     for change in changes:
         for day, tally in change.utc_days.items():
-            total.setdefault(day, timeline.Tally()).add(tally)
+            total.setdefault(day, Tally()).add(tally)
     await add_utc_days(connection, total)
     await add_counts(connection, scores)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
-from pydantic_core import from_json, to_json
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,7 +12,7 @@ from services.analytics.changes import LearnerChange
 from services.analytics.engagement import engagement
 from services.analytics.mastery import mastery
 from services.analytics.scores import today_in
-from services.analytics.timeline import BadgesBefore, from_state, to_state
+from services.analytics.timeline import from_state, to_state
 
 _LOCK_LEARNERS = text("""
     SELECT learners.owner_id, learners.state, learners.score, learners.score_day, users.timezone
@@ -62,14 +61,9 @@ async def make_learners(connection: AsyncConnection, owners: Sequence[str], acto
 
 def change_of(row: Any) -> LearnerChange:
     """What is about to change of a locked learner."""
-    known = from_state(from_json(row.state))
-    return LearnerChange(
-        row.owner_id,
-        known,
-        None if row.score_day is None else row.score,
-        row.timezone,
-        before=BadgesBefore.of(known),
-    )
+    known = from_state(row.state)
+    score = None if row.score_day is None else row.score
+    return LearnerChange(row.owner_id, known, score, row.timezone, known.rules_version)
 
 
 async def update_learners(
@@ -98,5 +92,5 @@ def _row(change: LearnerChange, now: datetime) -> dict[str, Any]:
         "utc_offset": known.offset,
         "active": known.active,
         "performance": known.performance,
-        "state": to_json(to_state(known)).decode(),
+        "state": to_state(known),
     }

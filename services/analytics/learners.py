@@ -1,9 +1,9 @@
 """Reading what is known of one learner."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from pydantic_core import from_json
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,14 +20,17 @@ _LEARNER = text("""
     SELECT users.id, users.timezone, learners.version, learners.state
     FROM users LEFT JOIN learners ON learners.owner_id = users.id WHERE users.id = :owner
 """)
-_VERSION = text("""
-    SELECT users.timezone AS zone, coalesce(learners.utc_offset, 0) AS utc_offset, learners.version,
-           (SELECT sum(version) FROM score_counts) AS counts
-    FROM users LEFT JOIN learners ON learners.owner_id = users.id WHERE users.id = :owner
+_VERSIONS = text("""
+    SELECT users.id, users.timezone AS zone, coalesce(learners.utc_offset, 0) AS utc_offset, learners.version,
+           (SELECT sum(version) FROM score_counts) AS counts, (SELECT at FROM score_refreshes) AS refreshed_at
+    FROM users LEFT JOIN learners ON learners.owner_id = users.id WHERE users.id = ANY(CAST(:owners AS text[]))
 """)
 _PROFILE = text("""
     INSERT INTO users (id, role, timezone, locale, listed) VALUES (:owner, 'learner', :timezone, :locale, :listed)
-    ON CONFLICT (id) DO UPDATE SET timezone = :timezone, locale = :locale, listed = :listed
+    ON CONFLICT (id) DO UPDATE SET
+        timezone = :timezone,
+        locale = CASE WHEN :has_locale THEN excluded.locale ELSE users.locale END,
+        listed = CASE WHEN :has_listed THEN excluded.listed ELSE users.listed END
     RETURNING id AS user_id, timezone, locale, listed
 """)
 _TOUCH = text(
@@ -65,14 +68,17 @@ class LearnerVersion:
     offset: int
     version: int
     counts: int
+    refreshed_at: datetime | None
+    """When the scores of all were brought to their day."""
 
 
-async def find_version(connection: AsyncConnection, owner_id: str) -> LearnerVersion:
-    """The version of what is known of a user and of the scores of all. Raises NotFoundError."""
-    row = (await connection.execute(_VERSION, {"owner": owner_id})).one_or_none()
-    if row is None:
-        raise NotFoundError("There is no such user.")
-    return LearnerVersion(row.zone, row.utc_offset, row.version or 0, int(row.counts or 0))
+async def find_versions(connection: AsyncConnection, owners: Sequence[str]) -> dict[str, LearnerVersion]:
+    """The versions of what is known of those users that there are, and of the scores of all."""
+    rows = await connection.execute(_VERSIONS, {"owners": owners})
+    return {
+        row.id: LearnerVersion(row.zone, row.utc_offset, row.version or 0, int(row.counts or 0), row.refreshed_at)
+        for row in rows
+    }
 
 
 async def find_learner(connection: AsyncConnection, owner_id: str) -> Learner:
@@ -80,13 +86,14 @@ async def find_learner(connection: AsyncConnection, owner_id: str) -> Learner:
     row = (await connection.execute(_LEARNER, {"owner": owner_id})).one_or_none()
     if row is None:
         raise NotFoundError("There is no such user.")
-    known = Known() if row.state is None else from_state(from_json(row.state))
+    known = Known() if row.state is None else from_state(row.state)
     return Learner(row.id, row.timezone, row.version or 0, known)
 
 
 async def save_profile(connection: AsyncConnection, owner_id: str, new: NewProfile, actor_id: str) -> Profile:
-    """Set a profile; the user exists from then on. Days that have passed stay as they are."""
-    row = (await connection.execute(_PROFILE, {"owner": owner_id, **new.model_dump()})).one()
+    """Set what a profile says; the user exists from then on. What it leaves out, and days that have passed, stay."""
+    given = {f"has_{name}": name in new.model_fields_set for name in ("locale", "listed")}
+    row = (await connection.execute(_PROFILE, {"owner": owner_id, **new.model_dump(), **given})).one()
     await connection.execute(_TOUCH, {"owner": owner_id})
     await connection.execute(_UNREFRESH)  # today may be another day for this learner: standings look again
     await record_change(connection, actor_id, "profile.set", f"user/{owner_id}", {"timezone": new.timezone})

@@ -11,7 +11,7 @@ from models.activity import ActivityKind
 from models.events import ANALYTICS_SOURCE, EventType, user_subject
 from models.persistence.outbox import NewEvent, append_events
 from services.analytics.activities import moment
-from services.analytics.badge_rules import BadgeRule, Rules
+from services.analytics.badge_rules import Rules
 from services.analytics.changes import LearnerChange
 from services.analytics.mastery import level, mastery
 from services.analytics.timeline import progress
@@ -45,19 +45,12 @@ def notices_of(change: LearnerChange, rules: Rules) -> Iterator[Notice]:
             "level": level(overall.rating, overall.attempts),
         }
         yield Notice(EventType.PROGRESS_UPDATED, change.owner_id, data)
-    for rule in _moved(change, rules):
-        before, now = progress(change.before, rule), progress(change.known, rule)
+    for name, before in change.moved.items():
+        rule = rules.by_id[name]
+        now = progress(change.known, rule)
         if int(10 * now / rule.target) > int(10 * before / rule.target):
-            data = {"badge": rule.id, "current": now, "target": rule.target, "ratio": round(now / rule.target, 4)}
+            data = {"badge": name, "current": now, "target": rule.target, "ratio": round(now / rule.target, 4)}
             yield Notice(EventType.BADGE_PROGRESS, change.owner_id, data)
-
-
-def _moved(change: LearnerChange, rules: Rules) -> Iterator[BadgeRule]:
-    """Rules that have seen something: what they have seen is replaced then, and never changed."""
-    before, known = change.before, change.known
-    for name in dict.fromkeys((*known.badges, *known.earned)):
-        if known.badges.get(name) is not before.badges.get(name) or known.earned.get(name) != before.earned.get(name):
-            yield rules.by_id[name]
 
 
 async def send(connection: AsyncConnection, notices: Sequence[Notice], now: datetime) -> None:

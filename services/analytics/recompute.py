@@ -1,20 +1,20 @@
 """What is known of learners, made again from their events: to audit it, to repair it, and for new badges."""
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.analytics.activities import Activity, day_number, day_of, moment
 from services.analytics.awarding import give_awards, keep_achievements
 from services.analytics.badge_rules import Rules
+from services.analytics.checkpoints import keep_checkpoints
 from services.analytics.custom_badges import load_rules
-from services.analytics.history import read_history
+from services.analytics.history import read_history, snapshot
 from services.analytics.learner_rows import change_of, lock_learners, update_learners
 from services.analytics.scores import add_counts
 from services.analytics.tallies import add_learner_days, add_utc_days
@@ -49,7 +49,7 @@ class Audit:
 async def audit(database: AsyncEngine, session_gap_seconds: float) -> AsyncGenerator[Audit]:
     """Compare everything with the events, as of one moment; the findings so far after each chunk of learners."""
     found, total = Audit(), dict[int, Tally]()
-    async with _snapshot(database) as connection:
+    async with snapshot(database) as connection:
         rules, after = await load_rules(connection), ""
         while rows := (await connection.execute(_OWNERS, {"after": after, "limit": CHUNK})).all():
             after = rows[-1].owner_id
@@ -57,7 +57,7 @@ async def audit(database: AsyncEngine, session_gap_seconds: float) -> AsyncGener
             history, days = await read_history(connection, owners), await _learner_days(connection, owners)
             for row in rows:
                 new = fold(history[row.owner_id], rules, session_gap_seconds)
-                _compare(found, row.owner_id, from_state(from_json(row.state)), new, days.get(row.owner_id, {}))
+                _compare(found, row.owner_id, from_state(row.state), new, days.get(row.owner_id, {}))
                 for day, tally in new.utc_days.items():
                     total.setdefault(day, Tally()).add(tally)
             found.learners += len(rows)
@@ -90,10 +90,12 @@ async def rebuild(database: AsyncEngine, owners: Sequence[str], session_gap_seco
             new = fold(history[change.owner_id], rules, session_gap_seconds)
             change.known, change.earned, change.achieved = new.known, new.earned, new.achieved
             change.days = difference(new.days, days.get(change.owner_id, {}))
+            change.checkpoints = new.checkpoints
             change.refolded = True
         awarded, _ = await give_awards(connection, changes, rules)
         await keep_achievements(connection, changes)
         scores = await update_learners(connection, changes, now)
+        await keep_checkpoints(connection, changes)
         await add_learner_days(connection, {change.owner_id: change.days for change in changes})
         await add_counts(connection, scores)
         return awarded
@@ -104,13 +106,13 @@ async def outdated_learners(database: AsyncEngine, after: str) -> tuple[list[str
     async with database.connect() as connection:
         rules = await load_rules(connection)
         rows = (await connection.execute(_OWNERS, {"after": after, "limit": CHUNK})).all()
-    old = [row.owner_id for row in rows if from_json(row.state)["rules_version"] < rules.version]
+    old = [row.owner_id for row in rows if from_state(row.state).rules_version < rules.version]
     return old, rows[-1].owner_id if len(rows) == CHUNK else None
 
 
 async def who_would_earn(database: AsyncEngine, rules: Rules) -> AsyncGenerator[tuple[int, list[tuple[str, datetime]]]]:
     """Who has earned the one badge of `rules`, and when, with how many were looked at: chunk by chunk."""
-    async with _snapshot(database) as connection:
+    async with snapshot(database) as connection:
         after = ""
         while rows := (await connection.execute(_OWNERS, {"after": after, "limit": CHUNK})).all():
             after = rows[-1].owner_id
@@ -126,13 +128,6 @@ def _first(events: Sequence[Activity], rules: Rules) -> datetime | None:
         if timeline.earned:
             return moment(event.at)
     return None
-
-
-@asynccontextmanager
-async def _snapshot(database: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
-    """Everything as of one moment, whatever is written meanwhile."""
-    async with database.execution_options(isolation_level="REPEATABLE READ").begin() as connection:
-        yield connection
 
 
 async def _learner_days(connection: AsyncConnection, owners: Sequence[str]) -> dict[str, Tallies]:
@@ -174,7 +169,7 @@ def _compare(found: Audit, owner: str, stored: Known, new: Timeline, days: Talli
 
 
 def _plain(known: Known) -> dict[str, Any]:
-    return from_json(to_json(to_state(known)))
+    return from_json(to_state(known))
 
 
 def _without_kinds(tallies: Tallies) -> Tallies:

@@ -79,10 +79,9 @@ async def refresh_scores(database: AsyncEngine, now: datetime) -> int:
 
     Whoever reads standings calls this first: nearly always it is one small query.
     """
-    at = now.astimezone(UTC).replace(minute=now.minute // 15 * 15, second=0, microsecond=0)
     async with database.connect() as connection:
         last = await connection.scalar(_REFRESHED)
-    if last is not None and last >= at:
+    if are_refreshed(last, now):
         return 0
     changed = 0
     while True:
@@ -91,8 +90,17 @@ async def refresh_scores(database: AsyncEngine, now: datetime) -> int:
             await _update(connection, rows)
             changed += len(rows)
             if len(rows) < _CHUNK:
-                await connection.execute(_MARK, {"at": at})
+                await connection.execute(_MARK, {"at": _quarter(now)})
                 return changed
+
+
+def are_refreshed(last: datetime | None, now: datetime) -> bool:
+    """Whether no local day has begun since scores were brought to their day at `last`."""
+    return last is not None and last >= _quarter(now)
+
+
+def _quarter(now: datetime) -> datetime:
+    return now.astimezone(UTC).replace(minute=now.minute // 15 * 15, second=0, microsecond=0)
 
 
 def today_in(now: datetime, zone: str | None, offset: int) -> date:

@@ -1,6 +1,6 @@
 """Learners among their peers: percentile and leaderboards."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -41,51 +41,68 @@ async def top_performers(
     Of engagement and mastery, which are as of now, a timeframe shows those who were active in it.
     """
     ranking, start = _ranking(by, timeframe), period_starts(now.astimezone(UTC).date()).get(timeframe)
-    parameters: dict[str, Any] = {"limit": limit, "period": timeframe, "start": start}
-    above: Sequence[Any] = ()
-    if near is not None:
-        place = (await connection.execute(text(_PLACE.format(ranking)), {**parameters, "near": near})).one_or_none()
-        if place is None:
-            return TopPerformers(items=())
-        around = {**parameters, "value": place.value, "owner": near, "limit": limit // _NEAR_ABOVE}
-        above = (await connection.execute(text(_ABOVE.format(ranking)), around)).all()[::-1]
-        parameters = {**around, "limit": limit - len(above)}
-        rows = [*above, *(await connection.execute(text(_FROM.format(ranking)), parameters)).all()]
+    period = {"period": timeframe, "start": start}
+    if near is None:
+        rows = await _rows(connection, _TOP, ranking, {**period, "limit": limit})
     else:
-        rows = (await connection.execute(text(_TOP.format(ranking)), parameters)).all()
-    ranks = await _ranks(connection, ranking, parameters, {row.value for row in rows})
+        rows = await _around(connection, ranking, period, limit, near)
+    values = {row.value for row in rows}
+    if by == "engagement" and timeframe == "all":
+        ranks = _ranks_of_scores((await read_counts(connection))[1], values)
+    else:
+        ranks = await _ranks(connection, _ranking(by, timeframe, counted=True), period, values)
     return TopPerformers(
         items=tuple(Performer(rank=ranks[row.value], user_id=row.owner_id, value=round(row.value, 4)) for row in rows)
     )
 
 
+async def _around(
+    connection: AsyncConnection, ranking: str, period: Mapping[str, Any], limit: int, owner_id: str
+) -> Sequence[Any]:
+    place = await _rows(connection, _PLACE, ranking, {**period, "owner": owner_id})
+    if not place:
+        return ()
+    around = {**period, "value": place[0].value, "owner": owner_id}
+    above = await _rows(connection, _ABOVE, ranking, {**around, "limit": limit // _NEAR_ABOVE})
+    return [*reversed(above), *await _rows(connection, _FROM, ranking, {**around, "limit": limit - len(above)})]
+
+
+async def _rows(connection: AsyncConnection, query: str, ranking: str, parameters: Mapping[str, Any]) -> Sequence[Any]:
+    return (await connection.execute(text(query.format(ranking)), parameters)).all()
+
+
+def _ranks_of_scores(counts: Sequence[int], scores: set[int]) -> dict[Any, int]:
+    """One more than there are learners with a higher score."""
+    return {score: 1 + sum(counts[score + 1 :]) for score in scores}
+
+
 async def _ranks(
-    connection: AsyncConnection, ranking: str, parameters: dict[str, Any], values: set[Any]
+    connection: AsyncConnection, ranking: str, period: Mapping[str, Any], values: set[Any]
 ) -> dict[Any, int]:
     """One more than there are learners with a higher value."""
     if not values:
         return {}
-    ordered = sorted(values, reverse=True)
-    kept = {name: parameters[name] for name in ("period", "start")}
-    higher = await connection.scalar(text(_HIGHER.format(ranking)), {**kept, "value": ordered[0]}) or 0
-    between = text(_BETWEEN.format(ranking))
-    counts = {
-        row.value: row.learners
-        for row in await connection.execute(between, {**kept, "low": ordered[-1], "high": ordered[0]})
-    }
+    low, high = min(values), max(values)
+    (above,) = await _rows(connection, _HIGHER, ranking, {**period, "value": high})
+    counts = await _rows(connection, _BETWEEN, ranking, {**period, "low": low, "high": high})
     ranks: dict[Any, int] = {}
-    rank = higher + 1
-    for value in sorted(counts, reverse=True):
-        ranks[value] = rank
-        rank += counts[value]
-    return ranks
+    rank = 1 + above.learners
+    for row in sorted(counts, key=lambda row: row.value, reverse=True):
+        ranks[row.value] = rank
+        rank += row.learners
+    return {**ranks, low: rank}
 
 
-def _ranking(by: By, timeframe: Timeframe) -> str:
-    """The rows that are ranked, as SQL made of our own words."""
+def _ranking(by: By, timeframe: Timeframe, *, counted: bool = False) -> str:
+    """The rows that are ranked, as SQL made of our own words.
+
+    `counted`: for counting those above a value. Rows of learners without events have the lowest, 0, and are above
+    none, so that the index has all it takes.
+    """
     if by == "completed" and timeframe != "all":
         return _IN_PERIOD
-    return (_LEARNERS if timeframe == "all" else _ACTIVE_LEARNERS).format(_COLUMNS[by])
+    condition = "true" if counted else "events > 0"
+    return (_LEARNERS if timeframe == "all" else _ACTIVE_LEARNERS).format(_COLUMNS[by], condition)
 
 
 _IN_PERIOD = """
@@ -94,30 +111,41 @@ _IN_PERIOD = """
 """
 _LEARNERS = """
     (SELECT owner_id, {} AS value FROM learners
-     WHERE events > 0 AND CAST(:period AS text) = 'all' AND CAST(:start AS date) IS NULL)
+     WHERE {} AND CAST(:period AS text) = 'all' AND CAST(:start AS date) IS NULL)
 """
 _ACTIVE_LEARNERS = """
     (SELECT owner_id, {} AS value FROM learners
-     WHERE events > 0 AND CAST(:period AS text) <> 'all' AND last_at >= CAST(:start AS date))
+     WHERE {} AND CAST(:period AS text) <> 'all' AND last_at >= CAST(:start AS date))
 """
 _TOP = """
     SELECT ranked.owner_id, ranked.value FROM {} AS ranked JOIN users ON users.id = ranked.owner_id
     WHERE users.listed ORDER BY ranked.value DESC, ranked.owner_id LIMIT :limit
 """
-_PLACE = "SELECT ranked.value FROM {} AS ranked WHERE ranked.owner_id = CAST(:near AS text)"
+_PLACE = "SELECT ranked.value FROM {} AS ranked WHERE ranked.owner_id = CAST(:owner AS text)"
+# Equals and others apart: each is one range of the index, and ends after so many rows.
 _ABOVE = """
-    SELECT ranked.owner_id, ranked.value FROM {} AS ranked JOIN users ON users.id = ranked.owner_id
-    WHERE users.listed AND (ranked.value > :value OR ranked.value = :value AND ranked.owner_id < CAST(:owner AS text))
-    ORDER BY ranked.value, ranked.owner_id DESC LIMIT :limit
+    SELECT owner_id, value FROM (
+        (SELECT ranked.owner_id, ranked.value FROM {0} AS ranked JOIN users ON users.id = ranked.owner_id
+         WHERE users.listed AND ranked.value = :value AND ranked.owner_id < CAST(:owner AS text)
+         ORDER BY ranked.owner_id DESC LIMIT :limit)
+        UNION ALL
+        (SELECT ranked.owner_id, ranked.value FROM {0} AS ranked JOIN users ON users.id = ranked.owner_id
+         WHERE users.listed AND ranked.value > :value ORDER BY ranked.value, ranked.owner_id DESC LIMIT :limit)
+    ) AS above ORDER BY value, owner_id DESC LIMIT :limit
 """
 _FROM = """
-    SELECT ranked.owner_id, ranked.value FROM {} AS ranked JOIN users ON users.id = ranked.owner_id
-    WHERE (users.listed OR ranked.owner_id = CAST(:owner AS text))
-      AND (ranked.value < :value OR ranked.value = :value AND ranked.owner_id >= CAST(:owner AS text))
-    ORDER BY ranked.value DESC, ranked.owner_id LIMIT :limit
+    SELECT owner_id, value FROM (
+        (SELECT ranked.owner_id, ranked.value FROM {0} AS ranked JOIN users ON users.id = ranked.owner_id
+         WHERE (users.listed OR ranked.owner_id = CAST(:owner AS text))
+           AND ranked.value = :value AND ranked.owner_id >= CAST(:owner AS text)
+         ORDER BY ranked.owner_id LIMIT :limit)
+        UNION ALL
+        (SELECT ranked.owner_id, ranked.value FROM {0} AS ranked JOIN users ON users.id = ranked.owner_id
+         WHERE users.listed AND ranked.value < :value ORDER BY ranked.value DESC, ranked.owner_id LIMIT :limit)
+    ) AS below ORDER BY value DESC, owner_id LIMIT :limit
 """
-_HIGHER = "SELECT count(*) FROM {} AS ranked WHERE ranked.value > :value"
+_HIGHER = "SELECT count(*) AS learners FROM {} AS ranked WHERE ranked.value > :value"
 _BETWEEN = """
     SELECT ranked.value, count(*) AS learners FROM {} AS ranked
-    WHERE ranked.value BETWEEN :low AND :high GROUP BY ranked.value
+    WHERE ranked.value > :low AND ranked.value <= :high GROUP BY ranked.value
 """

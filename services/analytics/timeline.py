@@ -5,9 +5,10 @@ they arrive. Events that follow the last one continue the fold; for late ones it
 and the difference is what changes in the tables (`ingest.py`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+
+import msgspec
 
 from models.activity import ActivityKind
 from services.analytics.activities import SECOND, Activity, Order
@@ -17,6 +18,8 @@ from services.analytics.mastery import LEAST_ATTEMPTS, LEVELS, MASTERED, level, 
 
 HUNDREDTHS = 100
 """Scores are summed in hundredths of a point: whole numbers, whose sums do not depend on their order."""
+CHECKPOINT_EVERY = 20
+"""Events from one checkpoint to the next."""
 SESSION_GAP_SECONDS = 1_800.0
 """A longer pause begins a new session."""
 
@@ -59,18 +62,16 @@ Tallies = dict[int, Tally]
 """By day."""
 
 
-@dataclass(slots=True)
-class Skill:
-    """A learner's rating in a topic, a language or all."""
+class Skill(msgspec.Struct, array_like=True, gc=False):
+    """A learner's rating in a topic, a language or all. Stored as a list, since most of a state is skills."""
 
     rating: float = 0.0
     attempts: int = 0
     last_at: int = 0
 
 
-@dataclass(slots=True)
-class Known:
-    """All that is known of a learner after some events."""
+class Known(msgspec.Struct):
+    """All that is known of a learner after some events, stored as JSON in `learners.state`."""
 
     last: Order | None = None
     first_day: int = 0
@@ -86,18 +87,18 @@ class Known:
     """Seconds from UTC at the last event."""
     events: int = 0
     challenges: int = 0
-    difficulties: dict[str, int] = field(default_factory=dict[str, int])
-    recent: list[int] = field(default_factory=list[int])
+    difficulties: dict[str, int] = {}
+    recent: list[int] = []
     """Scores of the last attempts, in hundredths."""
-    overall: Skill = field(default_factory=Skill)
-    topics: dict[str, Skill] = field(default_factory=dict[str, Skill])
-    languages: dict[str, Skill] = field(default_factory=dict[str, Skill])
+    overall: Skill = msgspec.field(default_factory=Skill)
+    topics: dict[str, Skill] = {}
+    languages: dict[str, Skill] = {}
     level: int = 0
     """The highest level reached, as its place among all."""
-    mastered: list[str] = field(default_factory=list[str])
-    badges: dict[str, Seen] = field(default_factory=dict[str, Seen])
+    mastered: list[str] = []
+    badges: dict[str, Seen] = {}
     """What the rules of badges that are not earned yet have seen."""
-    earned: dict[str, int] = field(default_factory=dict[str, int])
+    earned: dict[str, int] = {}
     """How often each badge was earned."""
     rules_version: int = 0
     """The newest custom badge that has been looked at."""
@@ -109,20 +110,6 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class BadgesBefore:
-    """What was known of a learner's badges before some events."""
-
-    badges: dict[str, Seen]
-    earned: dict[str, int]
-    rules_version: int
-
-    @classmethod
-    def of(cls, known: Known) -> "BadgesBefore":
-        """As it is now. Rules replace what they have seen: copies of the two tables are enough."""
-        return cls(dict(known.badges), dict(known.earned), known.rules_version)
-
-
-@dataclass(frozen=True, slots=True)
 class Earned:
     """A badge that an event has earned."""
 
@@ -130,6 +117,16 @@ class Earned:
     occurrence: int
     """1 for the first time; more only of repeatable badges."""
     event: Activity
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What was known after some events."""
+
+    events: int
+    at: int
+    """Of the last of them."""
+    state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +147,9 @@ class Timeline:
         self.utc_days: Tallies = {}
         self.earned: list[Earned] = []
         self.achieved: list[Achieved] = []
+        self.checkpoints: list[Checkpoint] = []
+        self.moved: dict[str, float] = {}
+        """Badges that have come nearer, with the progress before."""
         self._rules = rules
         self._gap = round(session_gap_seconds * SECOND)
         known.rules_version = rules.version
@@ -179,6 +179,8 @@ class Timeline:
             self._complete(event, tally, utc_tally)
         for rule in self._rules.of_kind(event.kind):
             self._evaluate(rule, event)
+        if known.events % CHECKPOINT_EVERY == 0:
+            self.checkpoints.append(Checkpoint(known.events, event.at, to_state(known)))
 
     def _place_in_session(self, event: Activity, day: int, utc_day: int) -> None:
         """A session goes from the start of its first event to its last event.
@@ -237,12 +239,16 @@ class Timeline:
     def _evaluate(self, rule: BadgeRule, event: Activity) -> None:
         known = self.known
         times = known.earned.get(rule.id, 0)
-        if (times and not rule.badge.repeatable) or not rule.matches(event):
+        if (times and not rule.repeatable) or not rule.matches(event):
             return
-        seen, reached = rule.step(known.badges.get(rule.id), event)
+        before = known.badges.get(rule.id)
+        seen, reached = rule.step(before, event)
+        if seen is before:
+            return
+        if rule.id not in self.moved:
+            self.moved[rule.id] = current(rule, before)
         if reached < rule.target:
-            if seen is not None:
-                known.badges[rule.id] = seen
+            known.badges[rule.id] = seen
             return
         known.badges.pop(rule.id, None)
         known.earned[rule.id] = times + 1
@@ -252,9 +258,9 @@ class Timeline:
 _LASTING = frozenset({ActivityKind.HEARTBEAT.value, ActivityKind.STUDIED.value})
 
 
-def fold(events: Iterable[Activity], rules: Rules, session_gap_seconds: float) -> Timeline:
-    """The fold over all events of a learner, in their order."""
-    timeline = Timeline(Known(), rules, session_gap_seconds)
+def fold(events: Iterable[Activity], rules: Rules, session_gap_seconds: float, known: Known | None = None) -> Timeline:
+    """The fold over a learner's events, in their order: all of them, or those that follow what is known."""
+    timeline = Timeline(known or Known(), rules, session_gap_seconds)
     for event in events:
         timeline.add(event)
     return timeline
@@ -270,9 +276,15 @@ def difference(new: Tallies, old: Tallies) -> Tallies:
     return {day: tally for day, tally in changed.items() if not tally.is_zero}
 
 
-def progress(known: Known | BadgesBefore, rule: BadgeRule) -> float:
+def milestones(known: Known) -> list[str]:
+    """Keys of all that has been achieved."""
+    levels = [f"level:{name}" for name, _ in LEVELS[1 : known.level + 1]]
+    return levels + [f"topic:{topic}" for topic in known.mastered]
+
+
+def progress(known: Known, rule: BadgeRule) -> float:
     """How far the learner is toward a badge: the target when it is earned."""
-    if known.earned.get(rule.id) and not rule.badge.repeatable:
+    if known.earned.get(rule.id) and not rule.repeatable:
         return rule.target
     return current(rule, known.badges.get(rule.id))
 
@@ -290,54 +302,15 @@ def _of(tallies: Tallies, day: int) -> Tally:
     return tally
 
 
-# As it is stored: JSON. Skills are lists, since most of a state is skills.
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(Known)
 
 
-def to_state(known: Known) -> dict[str, Any]:
+def to_state(known: Known) -> str:
     """What is known as JSON."""
-    state = {name: getattr(known, name) for name in _PLAIN}
-    state["last"] = known.last
-    state["overall"] = _skill_state(known.overall)
-    state["topics"] = {name: _skill_state(skill) for name, skill in known.topics.items()}
-    state["languages"] = {name: _skill_state(skill) for name, skill in known.languages.items()}
-    return state
+    return _ENCODER.encode(known).decode()
 
 
-def from_state(state: Mapping[str, Any]) -> Known:
-    """What is known, from its JSON."""
-    known = Known()
-    if "last" not in state:
-        return known
-    for name in _PLAIN:
-        if name in state:  # a state may be older than what is kept of learners now
-            setattr(known, name, state[name])
-    last = state["last"]
-    known.last = None if last is None else Order(*last)
-    known.overall = Skill(*state["overall"])
-    known.topics = {name: Skill(*skill) for name, skill in state["topics"].items()}
-    known.languages = {name: Skill(*skill) for name, skill in state["languages"].items()}
-    return known
-
-
-def _skill_state(skill: Skill) -> list[float]:
-    return [skill.rating, skill.attempts, skill.last_at]
-
-
-_PLAIN = (
-    "first_day",
-    "last_day",
-    "active",
-    "utc_day",
-    "session_day",
-    "session_utc_day",
-    "offset",
-    "events",
-    "challenges",
-    "difficulties",
-    "recent",
-    "level",
-    "mastered",
-    "badges",
-    "earned",
-    "rules_version",
-)
+def from_state(state: str) -> Known:
+    """What is known, from its JSON. It may be older than what is kept of learners now: what is missing is empty."""
+    return _DECODER.decode(state)

@@ -10,6 +10,7 @@ from models.errors import InvalidInputError
 from models.learning_path import LearningPath, NewTopics, Topic, Topics
 from models.persistence.audit import record_change
 from services.analytics.activities import instant
+from services.analytics.history import read_kinds
 from services.analytics.learners import Learner
 from services.analytics.learning_path import check_topics, in_order, learning_path, reviews
 
@@ -20,11 +21,7 @@ _INSERT = text("""
     VALUES (:id, :name, :difficulty, CAST(:prerequisites AS text[]))
 """)
 _ALL = text("SELECT id, name, difficulty, prerequisites FROM topics")
-_ATTEMPTS = text("""
-    SELECT kind, at, data FROM activity_events
-    WHERE owner_id = :owner AND kind IN ('challenge.completed', 'topic.studied')
-    ORDER BY at, source COLLATE "C", id COLLATE "C"
-""")
+_ATTEMPTS = (ActivityKind.COMPLETED, ActivityKind.STUDIED)
 
 
 async def replace_topics(connection: AsyncConnection, new: NewTopics, actor_id: str) -> Topics:
@@ -48,9 +45,9 @@ async def list_topics(connection: AsyncConnection) -> tuple[Topic, ...]:
 
 
 async def read_learning_path(connection: AsyncConnection, learner: Learner, now: datetime) -> LearningPath:
-    """A learner's way through all topics, as of now."""
+    """A learner's way through all topics, as of now, in one transaction."""
     attempts: list[tuple[str, int, float | None]] = []
-    for row in await connection.execute(_ATTEMPTS, {"owner": learner.owner_id}):
+    for row in await read_kinds(connection, learner.owner_id, _ATTEMPTS):
         if row.kind == ActivityKind.COMPLETED:
             attempts += [(topic, instant(row.at), row.data["score"]) for topic in dict.fromkeys(row.data["topics"])]
         else:

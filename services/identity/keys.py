@@ -1,13 +1,13 @@
 """API keys: 256-bit secrets. Only their SHA-256 is stored, so no reader of the database can act as anyone."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, or_, select, update
+from sqlalchemy import ARRAY, LargeBinary, any_, bindparam, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.errors import ConflictError, InvalidInputError, NotFoundError, Problem
@@ -24,7 +24,9 @@ _SHOWN_CHARACTERS = len(KEY_PREFIX) + 6
 _LONGEST_LIFE = timedelta(days=36_525)
 
 _ACTIVE = (api_keys.c.revoked_at.is_(None), or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > func.now()))
-_FIND_CALLER = select(api_keys.c.owner_id, api_keys.c.role).where(api_keys.c.hash == bindparam("hash"), *_ACTIVE)
+_FIND_CALLERS = select(api_keys.c.hash, api_keys.c.owner_id, api_keys.c.role).where(
+    api_keys.c.hash == any_(bindparam("hashes", type_=ARRAY(LargeBinary))), *_ACTIVE
+)
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,13 @@ def check_new_key(new: NewKey, now: datetime, *, authors: bool) -> None:
 
 async def find_caller(connection: AsyncConnection, key_hash: bytes) -> Caller | None:
     """Whom the key with this hash acts for; None when there is none, or it has expired or was revoked."""
-    row = (await connection.execute(_FIND_CALLER, {"hash": key_hash})).first()
-    return None if row is None else Caller(user_id=row.owner_id, role=Role(row.role))
+    return (await find_callers(connection, [key_hash])).get(key_hash)
+
+
+async def find_callers(connection: AsyncConnection, key_hashes: Sequence[bytes]) -> dict[bytes, Caller]:
+    """Whom the keys with these hashes act for, without those of no use."""
+    rows = await connection.execute(_FIND_CALLERS, {"hashes": key_hashes})
+    return {row.hash: Caller(user_id=row.owner_id, role=Role(row.role)) for row in rows}
 
 
 async def create_key(connection: AsyncConnection, new: NewKey, *, actor_id: str) -> CreatedKey:

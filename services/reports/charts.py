@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from services.reports.figures import Period
 from services.reports.wording import counted, number, visible
 
 BAR_ROW = 28
@@ -21,17 +20,21 @@ _AXIS_WIDTH = 48
 _TOP = 12
 _BASELINE = 190
 _MOST_TICKS = 12
+_DAY_LABEL = len("2024-03-05")
+_DAY_LABEL_WIDTH = 72
 
 
 @dataclass(frozen=True)
 class Datum:
-    """One bar to be drawn. `marked` sets it apart from the others, as the chart's legend says."""
+    """One bar or column to be drawn. `marked` sets it apart from the others, as the chart's legend says."""
 
     label: str
     value: int
     detail: str
     """The value in words, with its unit."""
     marked: bool = False
+    shown: str = ""
+    """The value as it stands at the end of a bar; the number itself when empty."""
 
 
 @dataclass(frozen=True)
@@ -101,14 +104,19 @@ class ColumnChart:
 
 
 def bar_chart(
-    chart_id: str, title: str, data: Sequence[Datum], keep: Literal["start", "end"] = "start"
+    chart_id: str,
+    title: str,
+    data: Sequence[Datum],
+    keep: Literal["start", "end"] = "start",
+    full: int | None = None,
 ) -> BarChart | None:
-    """Bars as long as their values, the largest over the full width; None when there is nothing to compare.
+    """Bars as long as their values; None when there is nothing to compare.
 
-    `keep` says which end of a label too long is kept: the end for paths.
+    `keep` says which end of a label too long is kept: the end for paths. `full` is the value over the full width,
+    the largest there is when it is left out; a bar by itself is compared with it.
     """
-    largest = max((datum.value for datum in data), default=0)
-    if largest <= 0 or len(data) == 1:
+    largest = full or max((datum.value for datum in data), default=0)
+    if not data or largest <= 0 or (full is None and len(data) == 1):
         return None
     bars = tuple(_bar(row, datum, largest, keep) for row, datum in enumerate(data))
     first = max(data, key=lambda datum: datum.value)
@@ -123,7 +131,7 @@ def _bar(row: int, datum: Datum, largest: int, keep: Literal["start", "end"]) ->
     return Bar(
         label=fit(label, _LABEL_CELLS, keep),
         tooltip=f"{label}: {datum.detail}",
-        value=number(datum.value),
+        value=datum.shown or number(datum.value),
         y=row * BAR_ROW,
         length=length,
         value_x=_BAR_LABEL_WIDTH + length + 7,
@@ -131,48 +139,54 @@ def _bar(row: int, datum: Datum, largest: int, keep: Literal["start", "end"]) ->
     )
 
 
-def column_chart(chart_id: str, title: str, data: Sequence[Period]) -> ColumnChart | None:
-    """One column per period, oldest first; None when there is nothing to compare."""
-    largest = max((period.commits for period in data), default=0)
+def column_chart(
+    chart_id: str, title: str, data: Sequence[Datum], *, table: str, full: int | None = None
+) -> ColumnChart | None:
+    """One column for each year, month or day (`2024`, `2024-03`, `2024-03-05`), in their order.
+
+    None when there is nothing to compare. `table` says where the figures are, `full` is as of `bar_chart`.
+    """
+    largest = max((datum.value for datum in data), default=0)
     if largest <= 0 or len(data) == 1:
         return None
-    step = _nice_step(largest)
-    top = -(-largest // step) * step
+    step = _nice_step(full or largest)
+    top = -(-(full or largest) // step) * step
     pitch = (COLUMNS_WIDTH - _AXIS_WIDTH) / len(data)
     width = round(min(40.0, pitch * 0.8), 2)
     columns = tuple(
         Column(
             x=round(_AXIS_WIDTH + pitch * index + (pitch - width) / 2, 2),
-            y=round(_BASELINE - (height := _scaled(period.commits, top, _BASELINE - _TOP)), 1),
+            y=round(_BASELINE - (height := _scaled(datum.value, top, _BASELINE - _TOP)), 1),
             width=width,
             height=height,
-            tooltip=f"{period.label}: {counted(period.commits, 'commit')}",
+            tooltip=f"{datum.label}: {datum.detail}",
         )
-        for index, period in enumerate(data)
-        if period.commits > 0
+        for index, datum in enumerate(data)
+        if datum.value > 0
     )
     grid = tuple(
         Mark(round(_BASELINE - _scaled(value, top, _BASELINE - _TOP), 1), number(value))
         for value in range(0, top + 1, step)
     )
-    busiest = max(data, key=lambda period: period.commits)
-    description = (
-        f"{data[0].label} to {data[-1].label}; the most is {counted(busiest.commits, 'commit')} in {busiest.label}. "
-        "The table has the figures by year."
-    )
-    return ColumnChart(chart_id, title, description, columns, grid, _ticks(data, pitch))
+    most = max(data, key=lambda datum: datum.value)
+    description = f"{data[0].label} to {data[-1].label}; the most is {most.detail} in {most.label}. {table}"
+    return ColumnChart(chart_id, title, description, columns, grid, _ticks([datum.label for datum in data], pitch))
 
 
-def _ticks(data: Sequence[Period], pitch: float) -> tuple[Mark, ...]:
-    """Labels under the time axis: each January by its year, or every period when there are few; never too many."""
-    few = len(data) <= _MOST_TICKS
+def _ticks(labels: Sequence[str], pitch: float) -> tuple[Mark, ...]:
+    """Labels under the time axis: each January by its year, or every one when there are few or days; never too many."""
+    all_of_them = len(labels) <= _MOST_TICKS or len(labels[0]) == _DAY_LABEL
     places = [
-        (index, period.label if few else period.label[:4])
-        for index, period in enumerate(data)
-        if few or len(period.label) == len("2024") or period.label.endswith("-01")
+        (_AXIS_WIDTH + pitch * (index + 0.5), label if all_of_them else label[:4])
+        for index, label in enumerate(labels)
+        if all_of_them or len(label) == len("2024") or label.endswith("-01")
     ]
     every = -(-len(places) // _MOST_TICKS)
-    return tuple(Mark(round(_AXIS_WIDTH + pitch * (index + 0.5), 2), label) for index, label in places[::every])
+    return tuple(
+        Mark(round(at, 2), label)
+        for at, label in places[::every]
+        if len(label) < _DAY_LABEL or at + _DAY_LABEL_WIDTH / 2 <= COLUMNS_WIDTH
+    )
 
 
 def _scaled(value: int, largest: int, room: int) -> float:

@@ -1,7 +1,7 @@
-"""An analysis as three documents. Pure: the same analysis and title give the same bytes."""
+"""From a subject's figures to documents: one look, one way of escaping, whatever the report is about. Pure."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
@@ -9,18 +9,13 @@ from typing import Any, cast
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from pydantic_core import to_jsonable_python
 
-from models.context import Analysis
 from services.reports import wording
-from services.reports.figures import COMPLEX, SEVERITIES, TABLE_ROWS, Figures, derive
 from services.reports.formats import CONTENT_SECURITY_POLICY
-from services.reports.observations import RULES, observe
-from services.reports.page import page_context
-from services.reports.wording import counted, visible
+from services.reports.rules import Observation, Rule, Voice
+from services.reports.wording import visible
 
 DATA_VERSION = 1
 """Shape of the JSON data; raised when a key changes its meaning."""
-FINDING_ROWS = 100
-MANIFEST_ROWS = 50
 
 
 @dataclass(frozen=True)
@@ -32,73 +27,51 @@ class Documents:
     markdown: str
     html: str
     data: dict[str, Any]
-    """`version`, `title`, `headline`, `analysis`, `figures`, `observations`; storable as JSONB."""
+    """`version`, `title`, `headline`, `observations`, and what the subject adds; storable as JSONB."""
 
 
-def write_documents(analysis: Analysis, title: str | None = None) -> Documents:
-    """Render all documents. The title defaults to the repository's name. Takes some 10 ms, and 100 the first time."""
-    figures = derive(analysis)
-    shown_title = visible(title) if title and title.strip() else f"Code review of {visible(analysis.repo.name)}"
-    headline = write_headline(analysis, figures)
-    observations = observe(analysis, figures)
-    context = {
+def render(
+    subject: str,
+    *,
+    title: str,
+    headline: str,
+    observations: tuple[Observation, ...],
+    rules: Sequence[Rule[Any, Any]],
+    voice: Voice,
+    context: Mapping[str, Any],
+    page: Mapping[str, Any],
+    data: Mapping[str, Any],
+) -> Documents:
+    """Documents of `<subject>.md.j2` and `<subject>.html.j2`.
+
+    Args:
+        subject: Names the templates.
+        title: As it was given, or made; shown as one line of printable text.
+        headline: One sentence with the figures that matter.
+        observations: What the rules found.
+        rules: All rules, stated at the end of the documents.
+        voice: What the observations are called.
+        context: Variables of both templates.
+        page: Variables that only the page has, `tiles` and `sections` among them.
+        data: What the JSON document has of the subject.
+    """
+    shown_title = visible(title)
+    every = {
+        **context,
         "title": shown_title,
         "headline": headline,
-        "analysis": analysis,
-        "figures": figures,
         "observations": observations,
-        "rules": [rule.words for rule in RULES],
-        "findings": _findings_by_severity(analysis, figures),
-        "percent": wording.percent,
-        "complex": COMPLEX,
-        "rows": TABLE_ROWS,
-        "manifest_rows": MANIFEST_ROWS,
-        "severities": SEVERITIES,
-        "findings_listed": min(FINDING_ROWS, len(analysis.findings)),
-        "busiest_year": max((year.commits for year in figures.by_year), default=0),
+        "rules": [rule.words for rule in rules],
+        "voice": voice,
     }
-    data = {
-        "version": DATA_VERSION,
-        "title": shown_title,
-        "headline": headline,
-        "analysis": analysis.model_dump(mode="json"),
-        "figures": to_jsonable_python(figures),
-        "observations": to_jsonable_python(observations),
-    }
+    head = {"version": DATA_VERSION, "title": shown_title, "headline": headline}
     return Documents(
         title=shown_title,
         headline=headline,
-        markdown=_markdown().get_template("report.md.j2").render(context),
-        html=_html()
-        .get_template("report.html.j2")
-        .render(context, **page_context(analysis, figures, observations), policy=CONTENT_SECURITY_POLICY),
-        data=_storable(data),
+        markdown=_markdown().get_template(f"{subject}.md.j2").render(every),
+        html=_html().get_template(f"{subject}.html.j2").render(every, **page, policy=CONTENT_SECURITY_POLICY),
+        data=_storable({**head, **data, "observations": to_jsonable_python(observations)}),
     )
-
-
-def write_headline(analysis: Analysis, figures: Figures) -> str:
-    """One sentence: `psf/requests at 1a2b3c4: 36 files, 11,208 lines, mostly Python; 6,245 commits …; 12 findings`."""
-    content = counted(analysis.files, "file")
-    if analysis.files:
-        content += f", {counted(analysis.lines, 'line')}"
-    if len(figures.main_languages) == 1:
-        content += f", mostly {visible(figures.main_languages[0])}"
-    elif figures.main_languages:
-        content += f", {' and '.join(visible(language) for language in figures.main_languages)} first"
-    history = counted(analysis.commits, "commit")
-    if analysis.commits:
-        history += f" by {counted(analysis.contributor_count, 'person', 'people')}"
-    findings = counted(analysis.findings_total, "finding")
-    place = visible(analysis.repo.name)
-    if analysis.repo.commit:
-        place += f" at {visible(analysis.repo.commit[:7])}"
-    return f"{place}: {content}; {history}; {findings}."
-
-
-def _findings_by_severity(analysis: Analysis, figures: Figures) -> dict[str, list[Any]]:
-    listed = analysis.findings[:FINDING_ROWS]
-    groups = {name: [finding for finding in listed if finding.severity == name] for name in figures.severities}
-    return {name: group for name, group in groups.items() if group}
 
 
 def _storable(value: Any) -> Any:
@@ -145,7 +118,8 @@ def _environment(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    every = {"number": wording.number, "counted": wording.counted, "size": wording.size, "bar": wording.text_bar}
+    names = ("number", "counted", "share", "decimal", "duration", "size")
+    every = {"bar": wording.text_bar, **{name: getattr(wording, name) for name in names}}
     known = cast("dict[str, Callable[..., Any]]", environment.filters)  # Jinja's own type lists only its own filters
     known.update(every | filters)
     return environment

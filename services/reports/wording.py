@@ -55,6 +55,25 @@ def percent(part: int, whole: int) -> str:
     return f"{(200 * part + whole) // (2 * whole)}%"
 
 
+def share(value: float) -> str:
+    """A share from 0 to 1 in whole per cent, as `percent` has it."""
+    return percent(round(value * 10_000), 10_000)
+
+
+def decimal(value: float) -> str:
+    """`84.2`, `1,204`: one digit after the point, where it is not 0."""
+    return f"{value:,.1f}".removesuffix(".0")
+
+
+def duration(seconds: float) -> str:
+    """`no time`, `45 s`, `12 min`, `1,203 h 05 min`: rounded down."""
+    minutes, left = divmod(int(seconds), 60)
+    if minutes == 0:
+        return f"{left} s" if left else "no time"
+    hours, minutes = divmod(minutes, 60)
+    return f"{number(hours)} h {minutes:02} min" if hours else f"{minutes} min"
+
+
 def size(octets: int) -> str:
     """`734 bytes`, `12.4 kB`, `3.1 MB`: powers of 1,000, rounded down."""
     for unit, scale in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):

@@ -8,8 +8,11 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from httpx2 import AsyncClient
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from models.identity import Role
+from models.identity import Caller, Role
+from services.orchestration.runs import NewRun, open_run
 from tests.api.activity import BASE, completed, event, heartbeat, now, read, report
 from tests.api.clients import MakeKey, client_of, problem
 
@@ -322,6 +325,17 @@ async def test_learners_set_their_profile(learner: AsyncClient) -> None:
     assert (await read(learner, "/user/ada/export"))["profile"] == {"user_id": "ada", **profile}
 
 
+async def test_what_a_profile_leaves_out_stays_as_it_is(learner: AsyncClient) -> None:
+    address = f"{BASE}/user/ada/profile"
+    assert (await learner.put(address, json={"timezone": "UTC"})).json()["listed"] is True
+    await learner.put(address, json={"timezone": "UTC", "locale": "de", "listed": False})
+    moved = {"user_id": "ada", "timezone": "Asia/Tokyo", "locale": "de", "listed": False}
+    assert (await learner.put(address, json={"timezone": "Asia/Tokyo"})).json() == moved
+    without = await learner.put(address, json={"timezone": "Asia/Tokyo", "locale": None})
+    assert without.json() == {**moved, "locale": None}
+    assert (await learner.put(address, json={"timezone": "Asia/Tokyo", "listed": True})).json()["listed"] is True
+
+
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
@@ -337,6 +351,7 @@ async def test_learners_set_their_profile(learner: AsyncClient) -> None:
 async def test_a_wrong_profile_is_refused(learner: AsyncClient, body: dict[str, Any], pointer: str) -> None:
     refused = problem(await learner.put(f"{BASE}/user/ada/profile", json=body), 422, "invalid-input")
     assert [error["pointer"] for error in refused["errors"]] == [pointer]
+    assert body.get("timezone") != "Mars/Base" or refused["errors"][0]["code"] == "bad-timezone"
 
 
 async def test_a_profile_makes_its_user(admin: AsyncClient) -> None:
@@ -365,6 +380,24 @@ async def test_who_erases_themselves_is_gone(learner: AsyncClient, admin: AsyncC
     assert (await read(admin, "/user/bob/metrics"))["percentile"] is None
     assert (await read(admin, "/global/metrics"))["challenges_completed"] == 1
     assert "ada" not in (await admin.get("/api/v1/audit")).text
+
+
+async def test_who_is_erased_while_temporal_is_away_is_told_what_is_left(
+    database: AsyncEngine, learner: AsyncClient, admin: AsyncClient
+) -> None:
+    async with database.begin() as connection:
+        caller = Caller(user_id="ada", role=Role.LEARNER)
+        await open_run(connection, NewRun("run-1", "greet", 1, caller, "api", {"name": "ada"}, {}))
+    answer = await learner.delete(f"{BASE}/user/ada")
+    assert (answer.status_code, answer.json()) == (202, {"left": ["temporal"]})
+    problem(await admin.get(f"{BASE}/user/ada/metrics"), 404, "not-found")
+    async with database.connect() as connection:
+        assert (await connection.scalars(text("SELECT run_ids FROM erasures"))).all() == [["run-1"]]
+
+
+async def test_archived_months_are_for_admins(learner: AsyncClient, admin: AsyncClient) -> None:
+    assert (await admin.get(f"{BASE}/archives")).json() == {"items": [], "next_cursor": None}
+    problem(await learner.get(f"{BASE}/archives"), 403, "forbidden")
 
 
 async def test_nobody_erases_an_admin_or_nobody(admin: AsyncClient) -> None:

@@ -48,6 +48,15 @@ def test_api_and_context_worker_share_the_store() -> None:
     assert SERVICES["worker-context"]["environment"]["TOOLOO_STORE"] == store
 
 
+def test_api_and_analytics_worker_share_the_archive() -> None:
+    archive = SERVICES["api"]["environment"]["TOOLOO_ARCHIVE_DIRECTORY"]
+    volume, _, mounted = SERVICES["api"]["volumes"][0].partition(":")
+    assert volume in COMPOSE["volumes"]
+    assert archive.startswith(f"{mounted}/")
+    assert SERVICES["worker-analytics"]["volumes"] == SERVICES["api"]["volumes"]
+    assert SERVICES["worker-analytics"]["environment"]["TOOLOO_ARCHIVE_DIRECTORY"] == archive
+
+
 def test_everything_waits_for_what_it_needs() -> None:
     for name in set(OURS) - {"prepare"}:
         assert SERVICES[name]["depends_on"]["prepare"]["condition"] == "service_completed_successfully"

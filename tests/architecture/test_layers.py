@@ -93,6 +93,8 @@ NO_OWNER = {
     "audit": "names the actor and what was done; read by admins only",
     "outbox": "ordered by subject (user or run), which names the owner",
     "outbox_subjects": "counts the events of a subject",
+    "archives": "names files by month; what is in them names its owner",
+    "archive_holds": "months, of nobody",
     "activity_keys": "hashes of what names an event; they outlive the event and the person",
     "analytics_days": "sums over all learners",
     "score_counts": "how many learners have which score",

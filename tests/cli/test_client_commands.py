@@ -212,6 +212,17 @@ def test_key_is_revoked(platform: RecordedPlatform) -> None:
     assert tooloo("keys", "revoke", "k2").code == 3
 
 
+def test_archived_months_are_listed(platform: RecordedPlatform) -> None:
+    month = {"month": "2024-03", "file": "2024-03.ab.parquet", "rows": 12345, "bytes": 9, "sha256": "ab"}
+    listed = {"items": [{**month, "created_at": ENDED_AT}], "next_cursor": None}
+    platform.answers("GET", "/analytics/archives", Reply(200, listed))
+    shown = tooloo("archive", "list")
+    assert shown.code == 0
+    assert "2024-03" in shown.out
+    assert "12,345" in shown.out
+    assert tooloo("archive", "list", "--json").document["items"] == listed["items"]
+
+
 def test_catalogue_marks_what_may_be_left_out(platform: RecordedPlatform) -> None:
     platform.answers("GET", "/actions", Reply(200, {"items": [SLEEP], "next_cursor": None}))
     assert "seconds, note?" in tooloo("actions").out

@@ -193,6 +193,31 @@ def test_action_that_takes_long_is_followed_to_its_end(platform: RecordedPlatfor
     assert start.query["wait"]
 
 
+def test_archived_month_is_put_back_with_one_command(platform: RecordedPlatform) -> None:
+    back = {"month": "2024-03", "rows": 12345, "until": ENDED_AT}
+    done = run_object(status="completed", ended_at=ENDED_AT, output=back)
+    platform.answers("POST", "/actions/analytics.restore-archive/execute", Reply(200, done))
+    ended = tooloo("archive", "restore", "2024-03")
+    assert ended.code == 0
+    assert "2024-03 is back with 12,345 events" in ended.out
+    assert platform.received[0].content == {"input": {"month": "2024-03"}}
+    assert tooloo("archive", "restore", "2024-03", "--json").document == done
+
+
+def test_archive_command_that_fails_ends_1(platform: RecordedPlatform) -> None:
+    platform.answers("POST", "/actions/analytics.archive/execute", Reply(200, FAILED))
+    assert tooloo("archive", "run").code == 1
+
+
+@pytest.mark.parametrize(("months", "told"), [({"2024-03": 7}, "2024-03 is a file of 7 events"), ({}, "no month")])
+def test_archiving_now_names_what_became_a_file(platform: RecordedPlatform, months: dict[str, int], told: str) -> None:
+    done = run_object(status="completed", ended_at=ENDED_AT, output={"months": months})
+    platform.answers("POST", "/actions/analytics.archive/execute", Reply(200, done))
+    ended = tooloo("archive", "run")
+    assert ended.code == 0
+    assert told in ended.out
+
+
 def test_action_that_fails_ends_1(platform: RecordedPlatform) -> None:
     platform.answers("POST", "/actions/flow.fail/execute", Reply(200, FAILED))
     assert tooloo("action", "flow.fail", "--input", "message:=1").code == 1

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.app import ROUTERS
 from models.activity import DATA, MOST_EVENTS, ActivityEvent
-from models.analytics import ACTIONS
+from models.analytics import ACTIONS, GenerateReport, ReportOnCohort, ReportOnLearner
 from models.badges import BADGES, Aggregate, NewBadge, Operator, Rule
 from models.catalogue import CATALOGUE
 from models.events import EventType
@@ -24,17 +24,22 @@ from services.analytics.activities import day_number, day_of, instant
 from services.analytics.badge_rules import Rules
 from services.analytics.engagement import FORMULA_VERSION, engagement, performance, remember_day
 from services.analytics.everybody import read_cohorts, read_trend
+from services.analytics.facts import read_cohort_facts, read_learner_facts
+from services.analytics.history import snapshot
 from services.analytics.ingest import Ingest
 from services.analytics.learners import find_learner
 from services.analytics.learning_path import reviews
 from services.analytics.mastery import LEVELS, expected, level, mastery, updated
 from services.analytics.metrics import read_metrics
 from services.analytics.reading import read_events
-from services.analytics.scores import SCORES
+from services.analytics.scores import SCORES, refresh_scores
 from services.analytics.standings import percentile
 from services.analytics.streaks import streak
 from services.analytics.timeframes import period
 from services.analytics.xapi import read_statements
+from services.reports.cohort.report import write_cohort_report
+from services.reports.learner.report import write_learner_report
+from workflows.dag.compile import Compiled, compile_definition
 from workflows.platform import ANALYTICS_NIGHT, platform_definitions
 
 PAGE = (CHECKOUT / "docs" / "analytics.md").read_text()
@@ -67,7 +72,7 @@ async def take(database: AsyncEngine, events: Sequence[Any]) -> dict[str, Any]:
 
 def test_every_example_is_held_against_the_code() -> None:
     tested = {"event", "refusals", "idempotency", "local-day", "xapi", "sessions", "engagement", "streak"}
-    tested |= {"percentile", "mastery", "cohorts", "trend", "reviews"}
+    tested |= {"percentile", "mastery", "cohorts", "trend", "reviews", "reports"}
     assert set(EXAMPLES) == tested
     assert len(EXAMPLES) == len(JSON.findall(PAGE))
 
@@ -247,6 +252,30 @@ def test_reviews() -> None:
     ]
     told = {topic: datetime.fromisoformat(due) for topic, due in EXAMPLES["reviews"]["gives"].items()}
     assert reviews(attempts) == told
+
+
+async def test_reports(database: AsyncEngine) -> None:
+    example = EXAMPLES["reports"]
+    now = datetime.fromisoformat(example["now"])
+    assert isinstance(compile_definition(example["definition"], CATALOGUE), Compiled)
+    await take(database, [completed(user, on) for user, days in example["completed"].items() for on in days])
+    mine, everybody = (GenerateReport.model_validate(step["input"]) for step in example["definition"]["steps"])
+    assert mine.learner is not None
+    assert everybody.cohort is not None
+    await refresh_scores(database, now)
+    async with snapshot(database) as connection:
+        learner = await read_learner_facts(connection, "ada", mine.learner, now)
+        cohort = await read_cohort_facts(connection, everybody.cohort, now)
+    written = {"mine": write_learner_report(learner), "everybody": write_cohort_report(cohort, everybody.title)}
+    assert {step: documents.headline for step, documents in written.items()} == example["gives"]
+
+
+def test_subjects_of_reports_are_described() -> None:
+    rows = dict(re.findall(r"^\| `(analysis|learner|cohort)` \| (.*) \| .* \|$", PAGE, re.MULTILINE))
+    assert set(rows) == set(GenerateReport.model_fields) - {"title"}
+    for subject, model in (("learner", ReportOnLearner), ("cohort", ReportOnCohort)):
+        named = set(re.findall(r"`([a-z_]+)`", rows[subject])) - {"week", "month"}
+        assert named == set(model.model_fields)
 
 
 def test_actions() -> None:

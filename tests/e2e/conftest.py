@@ -19,6 +19,7 @@ from activities.results import ResultCache
 from api.app import create_app
 from cli.platform import save_platform_definitions
 from models.identity import NewKey, Role
+from models.persistence.database import with_archive
 from models.persistence.values import BlobStore
 from models.settings import Settings
 from services.identity.keys import create_key
@@ -51,6 +52,7 @@ async def running_platform(temporal: Client, database: AsyncEngine, directory: P
     settings = Settings(
         secret=SecretStr("s" * 40), home=directory / "home", repo_roots=(directory / "repos",), authors=True
     )
+    database = with_archive(database, settings.archive_path)
     blobs = BlobStore(database)
     client = workflow_client(temporal, blobs)
     await save_platform_definitions(database)  # no schedule: it would go on when the test's tables are gone

@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 from httpx2 import AsyncClient
+from sqlalchemy import text
 
 from models.identity import Role
+from services.analytics.erasure import erase_user
 from tests.e2e.conftest import Platform
+from workflows.client import describe_run
 
 NOW = datetime.now(UTC)
 
@@ -64,7 +67,9 @@ async def test_learners_run_neither_reads_nor_changes_another(
         assert own["status"] == "completed", own
 
 
-@pytest.mark.parametrize("action", ["track-progress", "award-badge", "record-achievement", "recompute", "try-badge"])
+@pytest.mark.parametrize(
+    "action", ["track-progress", "award-badge", "record-achievement", "recompute", "try-badge", "archive"]
+)
 async def test_learners_cannot_run_what_is_for_admins(platform: Platform, action: str) -> None:
     async with await platform.client("ada", Role.LEARNER) as ada:
         answer = await ada.post(f"/actions/analytics.{action}/execute", json={"input": {}})
@@ -120,3 +125,39 @@ async def test_erased_persons_runs_are_gone_from_temporal_too(platform: Platform
         assert (await eve.get("/analytics/user/eve/metrics")).status_code == 401
     assert (await admin.get("/analytics/user/eve/metrics")).status_code == 404
     assert (await admin.get(f"/workflow/{run['workflow']}/executions/{run['run_id']}")).json()["input"] is None
+    assert await describe_run(platform.temporal, run["run_id"]) is None
+    async with platform.database.connect() as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM erasures")) == 0
+
+
+@pytest.mark.usefixtures("bob_has_events")
+async def test_old_month_is_archived_read_and_put_back(platform: Platform, admin: AsyncClient) -> None:
+    old = datetime(2021, 3, 4, tzinfo=UTC)
+    answer = await admin.post("/analytics/events", json=[completed("bob", n, old) for n in range(10, 13)])
+    assert answer.json()["accepted"] == 3
+    exported = (await admin.get("/analytics/user/bob/export")).json()["events"]
+    archived = await execute(admin, "archive", {})
+    assert archived["output"] == {"months": {"2021-03": 3}}, archived
+    (month,) = (await admin.get("/analytics/archives")).json()["items"]
+    assert (month["month"], month["rows"]) == ("2021-03", 3)
+    late = await admin.post("/analytics/events", json=completed("bob", 13, old - timedelta(hours=1)))
+    assert late.json()["accepted"] == 1
+    assert (await execute(admin, "recompute", {}))["output"]["differences_total"] == 0
+    restored = await execute(admin, "restore-archive", {"month": "2021-03"})
+    assert restored["output"]["rows"] == 3, restored
+    assert (await admin.get("/analytics/archives")).json()["items"] == []
+    events = (await admin.get("/analytics/user/bob/export")).json()["events"]
+    assert [event for event in events if event["id"] != "bob-13"] == exported
+    assert (await execute(admin, "archive", {}))["output"] == {"months": {}}
+    again = await execute(admin, "restore-archive", {"month": "2021-03"})
+    assert (again["status"], again["error"]["code"]) == ("failed", "not-found")
+
+
+async def test_erasure_that_was_left_is_finished_by_its_action(platform: Platform, admin: AsyncClient) -> None:
+    async with await platform.client("eve", Role.LEARNER) as eve:
+        run = await run_as(eve, admin, "track-engagement", {"activity": "coding"})
+    async with platform.database.begin() as connection:
+        await erase_user(connection, "eve", "erased-eve", "root")
+    done = await execute(admin, "finish-erasures", {})
+    assert done["output"] == {"finished": 1, "left": 0}, done
+    assert await describe_run(platform.temporal, run["run_id"]) is None

@@ -27,6 +27,7 @@ _TABLES = {
     "score_counts": "SELECT place, sum(n) FROM score_counts, unnest(learners) WITH ORDINALITY AS x (n, place) "
     "GROUP BY 1 HAVING sum(n) <> 0 ORDER BY 1",
     "standings": "SELECT * FROM standings ORDER BY 1, 2, 3",
+    "learner_checkpoints": "SELECT * FROM learner_checkpoints ORDER BY 1, 2",
 }
 
 
@@ -67,8 +68,8 @@ async def test_order_duplicates_and_batches_change_no_result(
         raw: Any = (await connection.get_raw_connection()).driver_connection
         await raw.execute(
             "SET LOCAL session_replication_role = replica; TRUNCATE activity_events, activity_keys, learners, "
-            "learner_days, analytics_days, score_counts, standings, awards, award_changes, achievements, outbox, "
-            "outbox_subjects"
+            "learner_checkpoints, learner_days, analytics_days, score_counts, standings, awards, award_changes, "
+            "achievements, outbox, outbox_subjects"
         )
     chance = random.Random(8)
     delivered = events * 3
@@ -82,6 +83,34 @@ async def test_order_duplicates_and_batches_change_no_result(
     found = await everything(database)
     for name, rows in expected.items():
         assert found[name] == rows, name
+
+
+async def test_late_event_costs_what_follows_its_checkpoint(
+    database: AsyncEngine, ingest: Ingest, completed: Make
+) -> None:
+    """Ada's first events are not even there any more: what was known after them is."""
+    events = sorted(a_month_of(completed), key=lambda event: event["at"])
+    histories = {
+        user: [{**event, "id": f"{user}-{n:03}", "user_id": user} for n, event in enumerate(events)]
+        for user in ("ada", "bob")
+    }
+    await ingest.take(enumerate(histories["bob"]), GRADER, NOW)
+    late = random.Random(5).sample(histories["ada"][75:], 12)
+    in_time = [event for event in histories["ada"] if event not in late]
+    await ingest.take(enumerate(in_time), GRADER, NOW)
+    async with database.begin() as connection:
+        await connection.execute(text("DELETE FROM activity_events WHERE owner_id = 'ada' AND id < 'ada-060'"))
+    for event in late:
+        assert (await ingest.take([(0, event)], GRADER, NOW)).accepted == 1
+    found = await everything(database)
+    for name in ("learners", "learner_days", "awards", "achievements", "standings", "learner_checkpoints"):
+        of_ada, of_bob = (
+            [[str(value).replace(user, "") for value in row] for row in found[name] if user in row]
+            for user in ("ada", "bob")
+        )
+        assert of_ada == of_bob, name
+    kept = [row[1] for row in found["learner_checkpoints"] if row[0] == "ada"]
+    assert kept == [60, 80, 100, 120, 140, 160], "dense only behind the last event"
 
 
 async def test_parallel_completions_at_a_threshold_give_one_award_and_one_event(

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from pydantic_core import to_json
 
 from models.context import Analysis, LanguageStats
-from services.reports.documents import write_documents
+from services.reports.analysis.report import write_analysis_report
 from services.reports.formats import CONTENT_SECURITY_POLICY
 from services.reports.wording import visible
 from tests.services.reports.report_examples import empty_analysis, example_analysis
@@ -16,7 +16,13 @@ from tests.services.reports.report_strategies import HOSTILE, analyses
 any_analysis = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
-PAGE_ELEMENTS = Page(write_documents(example_analysis()).html).elements - {"script", "img", "iframe", "object", "form"}
+PAGE_ELEMENTS = Page(write_analysis_report(example_analysis()).html).elements - {
+    "script",
+    "img",
+    "iframe",
+    "object",
+    "form",
+}
 MARKDOWN_TOKENS = {"text", "text_special", "code_inline", "softbreak", "inline", "strong_open", "strong_close"}
 MARKDOWN_BLOCKS = {"heading", "paragraph", "table", "thead", "tbody", "tr", "th", "td", "bullet_list", "list_item"}
 HEADLINE = "psf/requests at 1a2b3c4: 126 files, 25,208 lines, mostly Python; 6,408 commits by 780 people; 8 findings."
@@ -25,7 +31,7 @@ HEADLINE = "psf/requests at 1a2b3c4: 126 files, 25,208 lines, mostly Python; 6,4
 @any_analysis
 @given(analyses)
 def test_page_is_balanced_and_names_never_become_elements(analysis: Analysis) -> None:
-    page = Page(write_documents(analysis).html)
+    page = Page(write_analysis_report(analysis).html)
     assert page.elements <= PAGE_ELEMENTS
     assert not page.comments
     assert len(page.ids) == len(set(page.ids))
@@ -34,7 +40,7 @@ def test_page_is_balanced_and_names_never_become_elements(analysis: Analysis) ->
 @any_analysis
 @given(analyses)
 def test_page_loads_nothing_and_runs_nothing(analysis: Analysis) -> None:
-    page = Page(write_documents(analysis).html)
+    page = Page(write_analysis_report(analysis).html)
     assert not [name for name, _ in page.attributes if name.startswith("on") or name in {"src", "srcset", "style"}]
     assert {value[:1] for name, value in page.attributes if name == "href"} == {"#"}
     assert ("content", CONTENT_SECURITY_POLICY) in page.attributes
@@ -44,7 +50,7 @@ def test_page_loads_nothing_and_runs_nothing(analysis: Analysis) -> None:
 @any_analysis
 @given(analyses)
 def test_charts_are_well_formed_and_described(analysis: Analysis) -> None:
-    for chart in charts(write_documents(analysis).html):
+    for chart in charts(write_analysis_report(analysis).html):
         title, desc = chart.findtext(f"{SVG}title"), chart.findtext(f"{SVG}desc")
         assert title
         assert desc
@@ -59,7 +65,7 @@ def test_charts_are_well_formed_and_described(analysis: Analysis) -> None:
 @any_analysis
 @given(analyses)
 def test_markdown_has_no_markup_that_the_template_does_not_have(analysis: Analysis) -> None:
-    document = write_documents(analysis).markdown
+    document = write_analysis_report(analysis).markdown
     allowed = MARKDOWN_TOKENS | {f"{block}_{end}" for block in MARKDOWN_BLOCKS for end in ("open", "close")}
     tokens = inline_tokens(document)
     assert {token.type for token in tokens} <= allowed
@@ -74,7 +80,7 @@ def test_markdown_has_no_markup_that_the_template_does_not_have(analysis: Analys
 def test_rows_of_markdown_tables_say_what_the_analysis_says(analysis: Analysis) -> None:
     tables = {
         tuple(table[0]): [[cell.replace("\u2060", "") for cell in row] for row in table[1:]]
-        for table in markdown_tables(write_documents(analysis).markdown)
+        for table in markdown_tables(write_analysis_report(analysis).markdown)
     }
     assert all(len(row) == len(head) for head, rows in tables.items() for row in rows)
     hot_files = tables.get(("File", "Commits", "Lines", "Highest complexity"), [])
@@ -92,7 +98,7 @@ def test_rows_of_markdown_tables_say_what_the_analysis_says(analysis: Analysis) 
 @any_analysis
 @given(analyses)
 def test_tables_of_the_page_say_what_the_analysis_says(analysis: Analysis) -> None:
-    page = Page(write_documents(analysis).html)
+    page = Page(write_analysis_report(analysis).html)
     assert [row[:3] for row in page.tables.get("Files and lines by language", [])[1:]] == [
         [visible(stats.language), f"{stats.files:,}", f"{stats.lines:,}"] for stats in analysis.languages[:20]
     ]
@@ -121,7 +127,7 @@ def _strings(value: object) -> list[str]:
 @any_analysis
 @given(analyses)
 def test_data_is_json_that_postgresql_takes_and_nothing_is_lost(analysis: Analysis) -> None:
-    data = write_documents(analysis).data
+    data = write_analysis_report(analysis).data
     read = json.loads(to_json(data, inf_nan_mode="constants"), parse_constant=pytest.fail)
     assert read == data
     assert not [text for text in _strings(read) if "\0" in text]
@@ -133,12 +139,12 @@ def test_data_is_json_that_postgresql_takes_and_nothing_is_lost(analysis: Analys
 @given(analyses)
 def test_the_same_analysis_gives_the_same_bytes(analysis: Analysis) -> None:
     again = analysis.model_copy(deep=True)
-    assert write_documents(analysis) == write_documents(again)
+    assert write_analysis_report(analysis) == write_analysis_report(again)
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_title_stays_text(text: str) -> None:
-    documents = write_documents(example_analysis(), title=text)
+    documents = write_analysis_report(example_analysis(), title=text)
     expected = visible(text) if text.strip() else "Code review of psf/requests"
     page = Page(documents.html)
     assert documents.title == expected
@@ -150,7 +156,7 @@ def test_hostile_title_stays_text(text: str) -> None:
 
 
 def test_headline_has_the_figures() -> None:
-    documents = write_documents(example_analysis())
+    documents = write_analysis_report(example_analysis())
     assert documents.headline == HEADLINE
     assert documents.data["headline"] == HEADLINE
     assert HEADLINE in documents.markdown
@@ -181,11 +187,11 @@ def _changed(**fields: Any) -> Analysis:
     ],
 )
 def test_headline_counts_in_good_english(analysis: Analysis, headline: str) -> None:
-    assert write_documents(analysis).headline == headline
+    assert write_analysis_report(analysis).headline == headline
 
 
 def test_empty_repository_has_no_empty_chart_and_no_empty_table() -> None:
-    documents = write_documents(empty_analysis())
+    documents = write_analysis_report(empty_analysis())
     page = Page(documents.html)
     assert not charts(documents.html)
     assert not page.tables
@@ -195,7 +201,7 @@ def test_empty_repository_has_no_empty_chart_and_no_empty_table() -> None:
 
 
 def test_every_chart_of_a_full_report_is_drawn_beside_its_table() -> None:
-    html = write_documents(example_analysis()).html
+    html = write_analysis_report(example_analysis()).html
     assert [chart.findtext(f"{SVG}title") for chart in charts(html)] == [
         "Lines by language",
         "Commits over time",
@@ -219,7 +225,7 @@ def test_every_chart_of_a_full_report_is_drawn_beside_its_table() -> None:
 
 def test_first_commit_has_no_chart_of_one_bar_and_no_ranking_of_changes() -> None:
     example = example_analysis()
-    documents = write_documents(
+    documents = write_analysis_report(
         _changed(
             commits=1,
             activity=example.activity[-1:],
@@ -237,6 +243,6 @@ def test_first_commit_has_no_chart_of_one_bar_and_no_ranking_of_changes() -> Non
 
 
 def test_more_findings_than_listed_is_said() -> None:
-    documents = write_documents(_changed(findings_total=340))
+    documents = write_analysis_report(_changed(findings_total=340))
     assert "The gravest 8 of 340." in documents.markdown
     assert "The gravest 8 of 340." in Page(documents.html).text

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.context import Analysis, Contributor, FileChurn, Finding, FunctionComplexity, LanguageStats, MonthActivity
-from services.reports.figures import MAX_COLUMNS, BusFactor, derive, periods
-from services.reports.observations import observe
+from services.reports.analysis.figures import MAX_COLUMNS, BusFactor, derive, periods
+from services.reports.analysis.rules import observe
 from tests.services.reports.report_examples import empty_analysis, example_analysis, moment
 
 CHANGED = (FileChurn(path="a.py", commits=2, lines=9),)

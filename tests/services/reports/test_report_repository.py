@@ -8,7 +8,8 @@ from models.analytics import Report
 from models.errors import NotFoundError
 from models.identity import Caller, Role
 from models.persistence.tables import reports, users
-from services.reports.documents import Documents, write_documents
+from services.reports.analysis.report import write_analysis_report
+from services.reports.documents import Documents
 from services.reports.repository import read_report, save_report
 from tests.services.reports.report_examples import empty_analysis, example_analysis
 
@@ -37,7 +38,7 @@ async def _count(database: AsyncEngine) -> int | None:
 
 @pytest.mark.usefixtures("people")
 async def test_report_is_read_back_as_it_was_written(database: AsyncEngine) -> None:
-    documents = write_documents(example_analysis())
+    documents = write_analysis_report(example_analysis())
     saved = await _save(database, documents)
     async with database.connect() as connection:
         stored = await read_report(connection, saved.id, ADA)
@@ -50,15 +51,15 @@ async def test_report_is_read_back_as_it_was_written(database: AsyncEngine) -> N
 
 @pytest.mark.usefixtures("people")
 async def test_second_attempt_gets_the_first_report(database: AsyncEngine) -> None:
-    first = await _save(database, write_documents(example_analysis()))
-    again = await _save(database, write_documents(empty_analysis()))
+    first = await _save(database, write_analysis_report(example_analysis()))
+    again = await _save(database, write_analysis_report(empty_analysis()))
     assert again == first
     assert await _count(database) == 1
 
 
 @pytest.mark.usefixtures("people")
 async def test_attempts_at_the_same_time_leave_one_report(database: AsyncEngine) -> None:
-    documents = write_documents(empty_analysis())
+    documents = write_analysis_report(empty_analysis())
     saved = await asyncio.gather(*(_save(database, documents) for _ in range(8)))
     assert len({report.id for report in saved}) == 1
     assert await _count(database) == 1
@@ -66,13 +67,13 @@ async def test_attempts_at_the_same_time_leave_one_report(database: AsyncEngine)
 
 @pytest.mark.usefixtures("people")
 async def test_steps_have_reports_of_their_own(database: AsyncEngine) -> None:
-    documents = write_documents(empty_analysis())
+    documents = write_analysis_report(empty_analysis())
     assert (await _save(database, documents, "a")).id != (await _save(database, documents, "b")).id
 
 
 @pytest.mark.usefixtures("people")
 async def test_another_users_report_is_told_apart_from_a_missing_one_by_admins_only(database: AsyncEngine) -> None:
-    saved = await _save(database, write_documents(empty_analysis()))
+    saved = await _save(database, write_analysis_report(empty_analysis()))
     async with database.connect() as connection:
         assert (await read_report(connection, saved.id, ROOT)).summary == saved
         with pytest.raises(NotFoundError) as others:
@@ -92,7 +93,7 @@ async def test_what_is_no_id_is_not_found(database: AsyncEngine, report_id: str)
 @pytest.mark.usefixtures("people")
 async def test_names_that_postgresql_refuses_are_stored_all_the_same(database: AsyncEngine) -> None:
     analysis = example_analysis().model_copy(update={"manifests": ("a\0b",), "average_complexity": float("inf")})
-    saved = await _save(database, write_documents(analysis, title="\0"))
+    saved = await _save(database, write_analysis_report(analysis, title="\0"))
     async with database.connect() as connection:
         stored = await read_report(connection, saved.id, ADA)
     assert stored.summary.title == r"\x00"

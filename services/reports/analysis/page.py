@@ -3,18 +3,19 @@
 from typing import Any
 
 from models.context import Analysis
-from services.reports.charts import BarChart, Datum, bar_chart, column_chart
-from services.reports.figures import TABLE_ROWS, Figures, periods
-from services.reports.observations import VERY_COMPLEX, Observation
+from services.reports.analysis.figures import TABLE_ROWS, Figures, periods
+from services.reports.analysis.rules import VERY_COMPLEX, VOICE
+from services.reports.charts import BarChart, ColumnChart, Datum, bar_chart, column_chart
+from services.reports.rules import Observation
 from services.reports.wording import counted, number, percent, size, visible
 
 
 def page_context(analysis: Analysis, figures: Figures, observations: tuple[Observation, ...]) -> dict[str, Any]:
-    """Variables of `report.html.j2` beyond those of all documents."""
+    """Variables of `analysis.html.j2` beyond those of all documents."""
     return {
         "charts": {
             "languages": _languages(analysis),
-            "activity": column_chart("activity-chart", "Commits over time", periods(analysis.activity)),
+            "activity": _activity(analysis),
             "contributors": _contributors(analysis),
             "hot_files": _hot_files(analysis, figures),
             "complexity": _complexity(analysis),
@@ -30,7 +31,7 @@ def _sections(
 ) -> tuple[tuple[str, str], ...]:
     """Anchors and words of the sections that this report has, in the order of the page."""
     sections = (
-        ("summary", "Strengths and risks", observations),
+        ("summary", VOICE.heading, observations),
         ("languages", "Languages", analysis.languages),
         ("history", "History", figures.by_year),
         ("contributors", "Contributors", analysis.contributors),
@@ -81,6 +82,13 @@ def _languages(analysis: Analysis) -> BarChart | None:
         for stats in analysis.languages[:TABLE_ROWS]
     ]
     return bar_chart("languages-chart", "Lines by language", data)
+
+
+def _activity(analysis: Analysis) -> ColumnChart | None:
+    data = [
+        Datum(period.label, period.commits, counted(period.commits, "commit")) for period in periods(analysis.activity)
+    ]
+    return column_chart("activity-chart", "Commits over time", data, table="The table has the figures by year.")
 
 
 def _contributors(analysis: Analysis) -> BarChart | None:

@@ -1,13 +1,11 @@
-"""Strengths and risks, each by a rule with stated thresholds. The report prints the rules beside the findings."""
-
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+"""Strengths and risks of a repository."""
 
 from models.context import Analysis
-from services.reports.figures import COMPLEX, TABLE_ROWS, Figures
+from services.reports.analysis.figures import COMPLEX, TABLE_ROWS, Figures
+from services.reports.rules import Observation, Rule, Voice, apply_rules
 from services.reports.wording import counted, number, percent, visible
 
+VOICE = Voice("Strengths and risks", strength="Strength", risk="Risk")
 VERY_COMPLEX = 20
 """Above it a function is high risk (the bands of the SEI: 1-10, 11-20, 21-50, more)."""
 SIMPLE_AVERAGE = 5
@@ -23,29 +21,9 @@ ENOUGH_FUNCTIONS = 10
 GOOD_TEST_PERCENT = 20
 
 
-@dataclass(frozen=True)
-class Observation:
-    """One strength or risk. `place` is a path, with `:line` where it has one."""
-
-    kind: Literal["strength", "risk"]
-    rule: str
-    title: str
-    text: str
-    place: str | None = None
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A rule as the report states it, and as it is applied."""
-
-    words: str
-    apply: Callable[[Analysis, Figures], Observation | None]
-
-
 def observe(analysis: Analysis, figures: Figures) -> tuple[Observation, ...]:
     """All observations, risks first, each kind in the order of the rules."""
-    found = [observation for rule in RULES if (observation := rule.apply(analysis, figures)) is not None]
-    return tuple(sorted(found, key=lambda observation: observation.kind))
+    return apply_rules(RULES, analysis, figures)
 
 
 def _findings(analysis: Analysis, figures: Figures) -> Observation | None:

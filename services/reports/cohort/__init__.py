@@ -1,0 +1,1 @@
+"""The report of all learners, by when they began."""
