@@ -40,7 +40,7 @@ from models.badges import Award, Badge, Eligibility
 from models.errors import InvalidInputError, UnavailableError
 from models.metrics import Trend, UserMetrics
 from models.persistence.audit import record_change
-from services.analytics import awards, erasure, everybody, metrics, recompute, retention
+from services.analytics import awards, erasure, everybody, metrics, rebuild, recompute, retention
 from services.analytics.badge_rules import Rules
 from services.analytics.custom_badges import load_rules
 from services.analytics.erasure import ForgetRuns
@@ -198,7 +198,7 @@ class AnalyticsActivities:
     async def recompute(self, input: Recompute, step: Step) -> Recomputed:  # noqa: A002 - the same
         """Fold every event again as of one moment, and tell what differs."""
         found = recompute.Audit()
-        async for found in recompute.audit(self._database, self._gap):
+        async for found in recompute.audit(self._database, self._gap, datetime.now(UTC)):
             step.report({"learners": found.learners, "differences": len(found.differences)})
         if input.repair and found.differences:
             await recompute.repair(self._database, found, self._gap, datetime.now(UTC))
@@ -223,9 +223,9 @@ class AnalyticsActivities:
         learners = given = 0
         after: str | None = ""
         while after is not None:
-            old, after = await recompute.outdated_learners(self._database, after)
+            old, after = await rebuild.outdated_learners(self._database, after)
             if old:
-                given += await recompute.rebuild(self._database, old, self._gap, datetime.now(UTC))
+                given += await rebuild.rebuild(self._database, old, self._gap, datetime.now(UTC))
             learners += len(old)
             step.report({"learners": learners, "awards": given})
         return BackFilled(learners=learners, awards=given)
@@ -235,7 +235,7 @@ class AnalyticsActivities:
         rules = Rules([Badge(id="tried", name="", description="", rule=input.rule)])
         learners = would = 0
         examples: dict[str, datetime] = {}
-        async for seen, earned in recompute.who_would_earn(self._database, rules):
+        async for seen, earned in rebuild.who_would_earn(self._database, rules):
             learners += seen
             would += len(earned)
             examples.update(earned[: _SHOWN - len(examples)])

@@ -48,7 +48,7 @@ ANSWER_WITHIN = timedelta(seconds=20)
 """What a worker may take to answer an update: Temporal waits ten seconds for the one that had the run and is gone."""
 SHOWN_WITHIN = timedelta(seconds=2)
 """The same for a query that people wait for, and that is only part of what they see."""
-_LOOKS, _LOOK_AGAIN = 15, timedelta(seconds=0.2)
+_LOOKS, _LOOK_AGAIN = 5, timedelta(seconds=0.2)
 """How often, and how long apart, Temporal is told to delete until there is nothing left to delete."""
 EVENTS_BEFORE_A_WORKER = 2
 """A history of a start and a scheduled workflow task: no worker has taken the run yet."""
@@ -173,7 +173,8 @@ async def cancel_run(client: Client, run_id: str) -> None:
 async def forget_runs(client: Client, run_ids: Iterable[str]) -> None:
     """Let Temporal end runs and delete their histories; those it never had, or has forgotten, are passed over.
 
-    It takes the order and does it a moment later. Raises UnavailableError when some are still there after that.
+    It takes the order and carries it out later: of runs that ended in the last half minute, when that is over. Raises
+    UnavailableError when some are still there after a second.
     """
     left = list(run_ids)
     for _ in range(_LOOKS):

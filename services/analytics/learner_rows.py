@@ -12,7 +12,7 @@ from services.analytics.changes import LearnerChange
 from services.analytics.engagement import engagement
 from services.analytics.mastery import mastery
 from services.analytics.scores import today_in
-from services.analytics.timeline import from_state, to_state
+from services.analytics.timeline import Known, from_state, to_state
 
 _LOCK_LEARNERS = text("""
     SELECT learners.owner_id, learners.state, learners.score, learners.score_day, users.timezone
@@ -75,15 +75,11 @@ async def update_learners(
     return [(change.score, row["score"]) for change, row in zip(changes, rows, strict=True)]
 
 
-def _row(change: LearnerChange, now: datetime) -> dict[str, Any]:
-    known = change.known
+def columns(known: Known) -> dict[str, Any]:
+    """What is kept beside the state, for those who look for learners."""
     assert known.last is not None  # noqa: S101 - there is an event
-    today: date = today_in(now, change.zone, known.offset)
     return {
-        "owner_id": change.owner_id,
         "events": known.events,
-        "score": engagement(known.last_day, known.active, known.performance, day_number(today)).score,
-        "score_day": today,
         "completed": known.challenges,
         "mastery": mastery(known.overall.rating) if known.overall.attempts else 0.0,
         "first_day": day_of(known.first_day),
@@ -92,5 +88,16 @@ def _row(change: LearnerChange, now: datetime) -> dict[str, Any]:
         "utc_offset": known.offset,
         "active": known.active,
         "performance": known.performance,
-        "state": to_state(known),
     }
+
+
+def score_on(known: Known, day: date) -> int:
+    """The engagement score on a local day."""
+    return engagement(known.last_day, known.active, known.performance, day_number(day)).score
+
+
+def _row(change: LearnerChange, now: datetime) -> dict[str, Any]:
+    known = change.known
+    today = today_in(now, change.zone, known.offset)
+    score = {"owner_id": change.owner_id, "score": score_on(known, today), "score_day": today}
+    return {**score, **columns(known), "state": to_state(known)}

@@ -1,6 +1,6 @@
 """Adding to the sums by day: of learners by their local days, of all by days in UTC, and of who completed how much."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -52,12 +52,15 @@ _ADD_STANDINGS = text("""
                          CAST(:completed AS integer[]))
     ON CONFLICT (period, start, owner_id) DO UPDATE SET completed = held.completed + excluded.completed
 """)
+_STANDINGS_OF = text("SELECT * FROM standings WHERE owner_id = ANY(CAST(:owners AS text[]))")
 _DROP_STANDINGS = text("""
     DELETE FROM standings WHERE (period, start) IN (
         SELECT period, start FROM (SELECT DISTINCT period, start FROM standings) AS held
         JOIN unnest(CAST(:periods AS text[]), CAST(:starts AS date[])) AS current (name, since) ON name = period
         WHERE start < since)
 """)
+Standings = dict[tuple[str, date], int]
+"""Completed challenges by period and its first day."""
 _FIGURES = ("events", "sessions", "microseconds", "challenges", "score")
 
 
@@ -95,6 +98,38 @@ async def add_standings(connection: AsyncConnection, events: Iterable[Activity],
         {"period": period, "start": start, "owner_id": owner, "completed": count}
         for (period, start, owner), count in sorted(counts.items())
     ]
+    await _add(connection, _ADD_STANDINGS, rows)
+
+
+def standings_of(utc_days: Tallies, today: date) -> Standings:
+    """Completed challenges of a learner in the periods that are going on, or about to begin."""
+    current, found = period_starts(today), dict[tuple[str, date], int]()
+    for day, tally in utc_days.items():
+        for period, start in period_starts(day_of(day)).items():
+            if tally.challenges and start >= current[period]:
+                found[period, start] = found.get((period, start), 0) + tally.challenges
+    return found
+
+
+async def read_standings(connection: AsyncConnection, owners: Sequence[str], today: date) -> dict[str, Standings]:
+    """The same as the table says it, of those who have any."""
+    current, found = period_starts(today), dict[str, Standings]()
+    for row in await connection.execute(_STANDINGS_OF, {"owners": list(owners)}):
+        if row.start >= current[row.period] and row.completed:
+            found.setdefault(row.owner_id, {})[row.period, row.start] = row.completed
+    return found
+
+
+async def correct_standings(connection: AsyncConnection, utc_days: Mapping[str, Tallies], today: date) -> None:
+    """Add what is missing of some learners, whose rows are locked."""
+    held = await read_standings(connection, list(utc_days), today)
+    rows: list[dict[str, Any]] = []
+    for owner in sorted(utc_days):
+        right, has = standings_of(utc_days[owner], today), held.get(owner, {})
+        for period, start in sorted({*right, *has}):
+            missing = right.get((period, start), 0) - has.get((period, start), 0)
+            if missing:
+                rows.append({"period": period, "start": start, "owner_id": owner, "completed": missing})
     await _add(connection, _ADD_STANDINGS, rows)
 
 

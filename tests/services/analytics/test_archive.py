@@ -25,7 +25,8 @@ from services.analytics.history import ARCHIVED, read_history, read_stored, snap
 from services.analytics.ingest import Ingest
 from services.analytics.learners import find_learner
 from services.analytics.metrics import read_metrics
-from services.analytics.recompute import audit, who_would_earn
+from services.analytics.rebuild import who_would_earn
+from services.analytics.recompute import audit
 from services.analytics.retention import HOLD, archive_events, list_archives, restore_events
 from services.analytics.timeframes import period
 from services.analytics.topics import read_learning_path
@@ -91,7 +92,7 @@ async def answers(database: AsyncEngine) -> dict[str, Any]:
             whole = period("all", None, None, NOW.date())
             found[f"metrics {user}"] = await read_metrics(connection, learner, whole, None, NOW)
             found[f"trend {user}"] = await read_trend(connection, "challenges", 30, NOW.date(), user)
-    *_, seen = [one async for one in audit(database, GAP)]
+    *_, seen = [one async for one in audit(database, GAP, NOW)]
     assert seen.differences == []
     found["audited"] = (seen.learners, seen.events)
     found["earners"] = [one async for one in who_would_earn(database, Rules([as_badge(TEN, version=1)]))]
@@ -334,7 +335,7 @@ async def test_events_that_come_in_meanwhile_are_not_lost(
     going = False
     assert await archiver > 2
     assert sum(taken) == 60
-    *_, seen = [one async for one in audit(archived, GAP)]
+    *_, seen = [one async for one in audit(archived, GAP, NOW)]
     assert (seen.events, seen.differences) == (62, [])
     await run(archived)
     assert await months(archived) == []

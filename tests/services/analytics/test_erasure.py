@@ -205,7 +205,7 @@ async def test_archived_events_of_an_erased_person_are_gone_from_the_files(
     async with archived.connect() as connection:
         assert await everything_with(connection, ADA) == []
         assert len((await read_history(connection, ["bob"]))["bob"]) == 2
-    *_, found = [one async for one in audit(archived, 1_800.0)]
+    *_, found = [one async for one in audit(archived, 1_800.0, NOW)]
     assert found.learners == 1
     assert not [difference for difference in found.differences if difference.startswith("bob")]
 
