@@ -50,14 +50,14 @@ async def read_archived(
     files = await list_files(connection, archived)
     if not files or not keys:
         return []
-    folder = folder_of(connection, archived)
+    archive = place_of(connection, archived)
     left = set(keys) - await erased_keys(connection, archived)
     found: list[list[StoredRow]] = []
     for file in files:
         _, end = bounds(file.month)
         wanted = [key for key in left if key not in since or since[key] < end]
         if wanted:
-            found.append(await asyncio.to_thread(read_keys, archived, folder, file, wanted))
+            found.append(await asyncio.to_thread(read_keys, archived, archive, file, wanted))
     return found
 
 
@@ -68,8 +68,8 @@ async def archived_keys(
     files = [file for file in await list_files(connection, archived) if _overlaps(file.month, first, after)]
     if not files:
         return set()
-    folder = folder_of(connection, archived)
-    found = [await asyncio.to_thread(keys_between, archived, folder, file, first, after) for file in files]
+    archive = place_of(connection, archived)
+    found = [await asyncio.to_thread(keys_between, archived, archive, file, first, after) for file in files]
     return set[str]().union(*found) - await erased_keys(connection, archived)
 
 
@@ -78,14 +78,14 @@ async def erased_keys(connection: AsyncConnection, archived: ArchivedTable) -> s
     return set(await connection.scalars(archived.erased))
 
 
-def folder_of(connection: AsyncConnection, archived: ArchivedTable) -> Path:
-    """Where the files of a table are. Raises UnavailableError when this process was not told."""
+def place_of(connection: AsyncConnection, archived: ArchivedTable) -> Path:
+    """What the names of a table's files begin at. Raises UnavailableError when this process was not told."""
     archive = archive_of(connection.engine)
     if archive is None:
         raise UnavailableError(
             f"Some of {archived.name} is archived, and this process was not told where.", code="no-archive"
         )
-    return archive / archived.name
+    return archive
 
 
 def _overlaps(month: str, first: datetime | None, after: datetime | None) -> bool:

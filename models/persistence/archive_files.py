@@ -60,7 +60,7 @@ class ArchivedTable:
 
     @property
     def name(self) -> str:
-        """The table's name, which is also that of its folder."""
+        """The table's name."""
         return self.table.name
 
     @cached_property
@@ -85,6 +85,7 @@ class ArchiveFile:
 
     month: str
     name: str
+    """From the archive's folder: `<folder of the database>/<month>.<hash>.parquet`."""
     rows: int
     bytes: int
     sha256: str
@@ -127,8 +128,10 @@ class FileWriter:
         found = sum(len(group) for group in _groups_of(self._path))
         if found != self._written:
             raise OSError(f"{self._path}: {self._written} rows were written and {found} are there")
-        made = ArchiveFile(month, f"{month}.{sha256[:16]}{WHOLE}", found, self._path.stat().st_size, sha256)
-        self._path.replace(self._folder / made.name)
+        made = ArchiveFile(
+            month, f"{self._folder.name}/{month}.{sha256[:16]}{WHOLE}", found, self._path.stat().st_size, sha256
+        )
+        self._path.replace(self._folder.parent / made.name)
         _sync_folder(self._folder)
         return made
 
@@ -148,22 +151,22 @@ class FileWriter:
         return zip(zip(*self._held, strict=True), self._archived.schema, strict=True)
 
 
-def read_groups(folder: Path, file: ArchiveFile) -> Iterator[list[StoredRow]]:
+def read_groups(archive: Path, file: ArchiveFile) -> Iterator[list[StoredRow]]:
     """All rows of a file, in their order, group by group. Raises UnavailableError when it is not what was written."""
-    with _telling_damage(folder, file):
-        _key_ranges(folder, file, "")
-        yield from _groups_of(folder / file.name)
+    with _telling_damage(file):
+        _key_ranges(archive, file, "")
+        yield from _groups_of(archive / file.name)
 
 
-def read_keys(archived: ArchivedTable, folder: Path, file: ArchiveFile, keys: Sequence[str]) -> list[StoredRow]:
+def read_keys(archived: ArchivedTable, archive: Path, file: ArchiveFile, keys: Sequence[str]) -> list[StoredRow]:
     """Rows of some keys, in their order. Raises UnavailableError when the file is not what was written."""
     wanted, rows = sorted(keys), list[StoredRow]()
-    with _telling_damage(folder, file):
-        ranges = _key_ranges(folder, file, archived.key)
+    with _telling_damage(file):
+        ranges = _key_ranges(archive, file, archived.key)
         groups = [place for place, (first, last) in enumerate(ranges) if _any_between(wanted, first, last)]
         if groups:
             parquet: Any
-            with _opened(folder / file.name) as parquet:
+            with _opened(archive / file.name) as parquet:
                 for group in groups:
                     found = parquet.read_row_group(group)
                     rows += _rows_of(found.filter(_COMPUTE.is_in(found[archived.key], value_set=pa.array(wanted))))
@@ -171,14 +174,14 @@ def read_keys(archived: ArchivedTable, folder: Path, file: ArchiveFile, keys: Se
 
 
 def keys_between(
-    archived: ArchivedTable, folder: Path, file: ArchiveFile, first: datetime | None, after: datetime | None
+    archived: ArchivedTable, archive: Path, file: ArchiveFile, first: datetime | None, after: datetime | None
 ) -> set[str]:
     """Keys that have a row from `first` on and before `after`. Raises UnavailableError as the others."""
     found = set[str]()
     parquet: Any
-    with _telling_damage(folder, file):
-        _key_ranges(folder, file, archived.key)
-        with _opened(folder / file.name) as parquet:
+    with _telling_damage(file):
+        _key_ranges(archive, file, archived.key)
+        with _opened(archive / file.name) as parquet:
             for group in range(parquet.num_row_groups):
                 rows = parquet.read_row_group(group, columns=[archived.key, archived.time])
                 for compare, limit in ((_COMPUTE.greater_equal, first), (_COMPUTE.less, after)):
@@ -190,16 +193,16 @@ def keys_between(
 
 def remove_strays(folder: Path, named: Iterable[str]) -> int:
     """Remove files of ours that nobody names; how many there were. Nobody may be writing here meanwhile."""
-    kept = set(named)
-    strays = [file for file in folder.glob("*") if file.suffix in {WHOLE, PART} and file.name not in kept]
+    kept = {folder.parent / name for name in named}
+    strays = [file for file in folder.glob("*") if file.suffix in {WHOLE, PART} and file not in kept]
     for file in strays:
         file.unlink(missing_ok=True)
     return len(strays)
 
 
-def _key_ranges(folder: Path, file: ArchiveFile, key: str) -> tuple[tuple[str, str], ...]:
+def _key_ranges(archive: Path, file: ArchiveFile, key: str) -> tuple[tuple[str, str], ...]:
     """The first and last key of each group of rows, after the whole file was compared with its hash."""
-    path = folder / file.name
+    path = archive / file.name
     now = path.stat()
     return _checked_ranges(str(path), file.sha256, key, now.st_size, now.st_mtime_ns, now.st_ino)
 
@@ -242,13 +245,13 @@ def _opened(path: Path) -> Generator[Any]:
 
 
 @contextmanager
-def _telling_damage(folder: Path, file: ArchiveFile) -> Generator[None]:
+def _telling_damage(file: ArchiveFile) -> Generator[None]:
     try:
         yield
     except (OSError, pa.ArrowException) as error:
         state = "missing" if isinstance(error, FileNotFoundError) else "damaged"
         raise UnavailableError(
-            f"The archive file {folder.name}/{file.name} is {state}. Put it back from a backup into the folder that "
+            f"The archive file {file.name} is {state}. Put it back from a backup into the folder that "
             f"TOOLOO_ARCHIVE_DIRECTORY names; it has {file.bytes} bytes and the SHA-256 {file.sha256}.",
             code="archive-damaged",
         ) from error

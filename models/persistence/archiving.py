@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from models.errors import NotFoundError, UnavailableError
-from models.persistence.archive import erased_keys, folder_of, list_files
+from models.persistence.archive import erased_keys, list_files, place_of
 from models.persistence.archive_files import (
     ArchivedTable,
     ArchiveFile,
@@ -43,6 +43,10 @@ _CHUNK = 2_000
 _TRY_ALONE = text("SELECT pg_try_advisory_xact_lock(:key)")
 _BE_QUICK = text("SET LOCAL lock_timeout = '50ms'")
 _LOCK_ARCHIVES = text("LOCK TABLE archives IN ACCESS EXCLUSIVE MODE")
+_FOLDER = text("""
+    INSERT INTO archive_folder (name) VALUES (CAST(gen_random_uuid() AS text))
+    ON CONFLICT (id) DO UPDATE SET name = archive_folder.name RETURNING :table || '.' || left(name, 8)
+""")
 _KEEP = text("""
     INSERT INTO archives (table_name, month, file, rows, bytes, sha256)
     VALUES (:table, :month, :name, :rows, :bytes, :sha256)
@@ -90,7 +94,7 @@ async def archive_month(
             await connection.execute(text(f"TRUNCATE {partition}"))
             await _keep(connection, archived, made, actor_id)
     if made is not None and old is not None:
-        await asyncio.to_thread((folder / old.name).unlink, missing_ok=True)
+        await asyncio.to_thread((folder.parent / old.name).unlink, missing_ok=True)
     await drop_partition(database, archived.name, month)  # left to the next time when the table is busy
     return made
 
@@ -111,7 +115,7 @@ async def restore_month(
         if month not in await months_of(connection, archived.name):
             raise UnavailableError("The month was archived again meanwhile. Try again.", code="archive-busy")
         raw: Any = (await connection.get_raw_connection()).driver_connection
-        groups = read_groups(folder, file)
+        groups = read_groups(folder.parent, file)
         while (rows := await asyncio.to_thread(next, groups, None)) is not None:
             await raw.copy_records_to_table(partition, records=rows, columns=archived.columns)
         await _take(connection)
@@ -122,7 +126,7 @@ async def restore_month(
         await connection.execute(_DROP, names)
         await connection.execute(_HOLD, {**names, "until": until})
         await record_change(connection, actor_id, "archive.restore", f"archive/{archived.name}/{month}")
-    await asyncio.to_thread((folder / file.name).unlink, missing_ok=True)
+    await asyncio.to_thread((folder.parent / file.name).unlink, missing_ok=True)
     return file.rows - removed
 
 
@@ -137,9 +141,9 @@ async def erase_keys(database: AsyncEngine, archived: ArchivedTable, keys: Colle
     for month in months:
         async with _changing(database, archived) as (connection, folder):
             file = await _find(connection, archived, month)
-            if file is None or not await asyncio.to_thread(read_keys, archived, folder, file, sorted(keys)):
+            if file is None or not await asyncio.to_thread(read_keys, archived, folder.parent, file, sorted(keys)):
                 continue
-            made = await _write(archived, folder, month, _without(read_groups(folder, file), archived, keys))
+            made = await _write(archived, folder, month, _without(read_groups(folder.parent, file), archived, keys))
             await _take(connection)
             if made is None:
                 await connection.execute(_DROP, {"table": archived.name, "month": month})
@@ -160,7 +164,7 @@ async def sweep(database: AsyncEngine, archived: ArchivedTable) -> int:
 
 @asynccontextmanager
 async def _changing(database: AsyncEngine, archived: ArchivedTable) -> AsyncGenerator[tuple[AsyncConnection, Path]]:
-    """A transaction that is the only one to change what is archived."""
+    """A transaction that is the only one to change what is archived, and the folder that new files go to."""
     async with database.begin() as connection:
         for _ in range(_TRIES):
             if await connection.scalar(_TRY_ALONE, {"key": _ALONE}):
@@ -168,7 +172,8 @@ async def _changing(database: AsyncEngine, archived: ArchivedTable) -> AsyncGene
             await asyncio.sleep(_PAUSE)
         else:
             raise UnavailableError("Something else changes the archive. Try again.", code="archive-busy")
-        yield connection, folder_of(connection, archived)
+        place = place_of(connection, archived)
+        yield connection, place / str(await connection.scalar(_FOLDER, {"table": archived.name}))
 
 
 async def _take(connection: AsyncConnection, *partitions: str) -> None:
@@ -222,7 +227,7 @@ async def _export(
         state = await _state(connection, table)
         if state.rows == 0:
             return None, state
-        earlier = iter(()) if old is None else read_groups(folder, old)
+        earlier = iter(()) if old is None else read_groups(folder.parent, old)
         rows = _merged(_in_order(connection, archived, table), chain.from_iterable(earlier), archived)
         made = await _write(archived, folder, month, rows)
     if made is None or made.rows != state.rows + (0 if old is None else old.rows):

@@ -303,6 +303,14 @@ Whoever reads files reads this table first: that holds its lock until the end of
 named goes away before.
 """
 
+archive_folder = Table(
+    "archive_folder",
+    metadata,
+    Column("id", Boolean, primary_key=True, server_default=text("true")),
+    Column("name", String, nullable=False),
+)
+"""One row: the name of the folder that only this database writes to, and cleans, whoever else shares the place."""
+
 archive_holds = Table(
     "archive_holds",
     metadata,

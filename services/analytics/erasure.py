@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import structlog
+from pydantic_core import to_json
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -43,6 +44,7 @@ _STEPS = tuple(
         "DELETE FROM learners WHERE owner_id = :owner",
         "DELETE FROM step_cache WHERE owner_id = :owner",
         "DELETE FROM reports WHERE owner_id = :owner",
+        "DELETE FROM reports WHERE jsonb_path_exists(data, '$.**.user_id ? (@ == $person)', CAST(:names AS jsonb))",
         "DELETE FROM idempotency_keys WHERE owner_id = :owner",
         "DELETE FROM approvals WHERE owner_id = :owner",
         # Runs stay as counts, without what went in and came out; those under way have ended, for nobody may start them.
@@ -50,6 +52,12 @@ _STEPS = tuple(
                   concurrency_key = NULL, ended_at = coalesce(ended_at, now()),
                   status = CASE WHEN ended_at IS NULL THEN 'terminated' ELSE status END
            WHERE owner_id = :owner""",
+        # Runs of others that were about the person keep what happened, not what was known.
+        """UPDATE runs SET input = 'null', output = NULL
+           WHERE jsonb_path_exists(input, '$.**.user_id ? (@ == $person)', CAST(:names AS jsonb))
+              OR jsonb_path_exists(output, '$.**.user_id ? (@ == $person)', CAST(:names AS jsonb))""",
+        """UPDATE run_steps SET output = NULL, detail = NULL
+           WHERE jsonb_path_exists(output, '$.**.user_id ? (@ == $person)', CAST(:names AS jsonb))""",
         # What others rely on keeps a pseudonym.
         "UPDATE approvals SET answered_by = :pseudonym, comment = NULL WHERE answered_by = :owner",
         "UPDATE definitions SET owner_id = :pseudonym WHERE owner_id = :owner",
@@ -111,10 +119,11 @@ async def erase_user(connection: AsyncConnection, owner_id: str, pseudonym: str,
         raise ConflictError("An admin is not erased.", code="is-admin")
     runs = list(await connection.scalars(_RUNS, {"owner": owner_id}))
     names = {"owner": owner_id, "pseudonym": pseudonym}
+    known = {**names, "names": to_json({"person": owner_id}).decode()}
     await connection.execute(_ALLOW)
     await connection.execute(_PSEUDONYM, {"pseudonym": pseudonym})
     for step in _STEPS:
-        used = {name: value for name, value in names.items() if f":{name}" in step.text}
+        used = {name: value for name, value in known.items() if f":{name}" in step.text}
         await connection.execute(step, used)
     await _empty_steps(connection, runs, pseudonym)
     await connection.execute(_REMEMBER, {**names, "runs": runs})

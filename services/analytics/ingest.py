@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from asyncpg import CheckViolationError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -83,7 +84,16 @@ class Ingest:
 
     async def take_reported(self, reported: Sequence[Reported], caller: Caller, now: datetime) -> int:
         """Store events and what follows from them; how many were new."""
-        await self._partitions.ensure({event.at for event in reported})
+        times = {event.at for event in reported}
+        await self._partitions.ensure(times)
+        try:
+            return await self._take_reported(reported, caller, now)
+        except CheckViolationError:  # a month was archived since this process saw its partition
+            self._partitions.forget()
+            await self._partitions.ensure(times)
+            return await self._take_reported(reported, caller, now)
+
+    async def _take_reported(self, reported: Sequence[Reported], caller: Caller, now: datetime) -> int:
         async with self._database.begin() as connection:
             learners, reported = await _lock(connection, reported, caller.user_id)
             new = await _without_duplicates(connection, reported)

@@ -94,6 +94,7 @@ NO_OWNER = {
     "outbox": "ordered by subject (user or run), which names the owner",
     "outbox_subjects": "counts the events of a subject",
     "archives": "names files by month; what is in them names its owner",
+    "archive_folder": "a name, of nobody",
     "archive_holds": "months, of nobody",
     "activity_keys": "hashes of what names an event; they outlive the event and the person",
     "analytics_days": "sums over all learners",

@@ -20,6 +20,11 @@ def upgrade() -> None:
         _now("created_at"),
     )
     op.create_table(
+        "archive_folder",
+        sa.Column("id", sa.Boolean(), server_default=sa.text("true"), primary_key=True),
+        sa.Column("name", sa.String(), nullable=False),
+    )
+    op.create_table(
         "archive_holds",
         sa.Column("table_name", sa.String(), primary_key=True),
         sa.Column("month", sa.String(), primary_key=True),

@@ -52,7 +52,7 @@ async def archived(database: AsyncEngine, tmp_path: Path) -> AsyncEngine:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return tmp_path / "activity_events"
+    return tmp_path
 
 
 def long_ago(completed: Make) -> list[dict[str, Any]]:
@@ -110,7 +110,7 @@ async def files(database: AsyncEngine) -> list[str]:
 
 
 def names_in(folder: Path) -> list[str]:
-    return sorted(file.name for file in folder.iterdir())
+    return sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
 
 
 async def test_every_answer_is_the_same_when_months_are_files(
@@ -144,14 +144,14 @@ async def test_late_event_for_an_archived_month_counts_and_the_month_stays_one_f
 ) -> None:
     await Ingest(archived).take(enumerate(long_ago(completed)), GRADER, NOW)
     await run(archived)
-    (first,) = (name for name in await files(archived) if name.startswith("2023-02"))
+    (first,) = (name for name in await files(archived) if "2023-02" in name)
     late = [completed(n, datetime(2023, 2, 2, n % 24, tzinfo=UTC), "ada") for n in range(900, 930)]
     assert (await Ingest(archived).take(enumerate(late), GRADER, NOW)).accepted == 30
     before = await answers(archived)
     assert before["audited"] == (2, 90)
     assert await months(archived) == ["2023-02", "2026-11"]
     assert list(await run(archived)) == ["2023-02"]
-    (second,) = (name for name in await files(archived) if name.startswith("2023-02"))
+    (second,) = (name for name in await files(archived) if "2023-02" in name)
     assert first != second
     assert not (folder / first).exists()
     assert await answers(archived) == before
@@ -221,8 +221,10 @@ async def test_restored_month_is_the_same_and_stays_for_some_days(
     rows = await table_rows(archived)
     await run(archived)
     assert len(await table_rows(archived)) == 12
-    for file in await files(archived):
-        await restore_events(archived, file.partition(".")[0], NOW, "admin")
+    async with archived.connect() as connection:
+        listed = await list_archives(connection)
+    for one in listed:
+        await restore_events(archived, one.month, NOW, "admin")
     assert await table_rows(archived) == rows
     assert await answers(archived) == before
     assert names_in(folder) == []
@@ -258,7 +260,9 @@ async def test_damaged_file_is_named_with_what_to_do(
     else:
         file.write_bytes(whole[:-9] if damage == "cut" else whole[:60] + b"?" + whole[61:])
     late = completed(3, datetime(2023, 3, 2, tzinfo=UTC))
-    told = rf"activity_events/{file.name} is (damaged|missing)\. Put it back from a backup .*TOOLOO_ARCHIVE_DIRECTORY"
+    told = (
+        rf"activity_events\.\w+/{file.name} is (damaged|missing)\. Put it back from a backup .*TOOLOO_ARCHIVE_DIRECTORY"
+    )
     with pytest.raises(UnavailableError, match=told):
         await ingest.take([(0, late)], GRADER, NOW)
     with pytest.raises(UnavailableError, match=told):
@@ -375,6 +379,19 @@ async def test_new_partition_waits_for_no_reader(archived: AsyncEngine, complete
             taken = await Ingest(archived).take([(0, completed(1, datetime(2023, 2, 2, tzinfo=UTC)))], GRADER, NOW)
         await reading(reader)
     assert taken.accepted == 1
+
+
+async def test_files_of_another_database_in_the_same_place_are_left_alone(
+    archived: AsyncEngine, folder: Path, completed: Make
+) -> None:
+    await Ingest(archived).take([(0, completed(1, datetime(2023, 2, 2, tzinfo=UTC)))], GRADER, NOW)
+    await run(archived)
+    others = names_in(folder)
+    async with archived.begin() as connection:  # a new database would have neither
+        await connection.execute(text("TRUNCATE archives, archive_folder"))
+    await Ingest(archived).take([(0, completed(2, datetime(2023, 2, 3, tzinfo=UTC), "bob"))], GRADER, NOW)
+    assert len(await run(archived)) == 1
+    assert set(others) < set(names_in(folder))
 
 
 async def test_months_that_are_files_are_listed(archived: AsyncEngine, folder: Path, completed: Make) -> None:

@@ -23,6 +23,8 @@ from services.analytics.recompute import audit
 from services.analytics.retention import archive_events, restore_events
 from services.identity.keys import create_key
 from services.orchestration.runs import NewRun, StepRecord, close_run, open_run, open_runs, record_steps
+from services.reports.documents import Documents
+from services.reports.repository import save_report
 from tests.services.analytics.conftest import GRADER, NOW
 from tests.services.analytics.test_ingest import count
 
@@ -116,6 +118,35 @@ async def test_awards_and_audit_still_cannot_be_changed_otherwise(
                 await connection.execute(text(statement))
 
 
+async def test_what_others_had_written_about_the_person_goes(database: AsyncEngine) -> None:
+    boss = Caller(user_id="boss", role=Role.ADMIN)
+    subjects = (
+        {"learner": {"user_id": ADA}},
+        {"cohort": {"by_engagement": {"items": [{"user_id": "bob"}, {"user_id": ADA}]}}},
+        {"cohort": {"by_engagement": {"items": [{"user_id": "bob"}]}}},
+        {"analysis": {"path": "user_id"}},
+    )
+    async with database.begin() as connection:
+        for user in (ADA, "boss"):
+            await create_key(connection, NewKey(user_id=user, role=Role.LEARNER, name="x"), actor_id="boss")
+        for number, data in enumerate(subjects):
+            documents = Documents("A report", "of somebody", str(data), str(data), data)
+            await save_report(connection, owner_id="boss", run_id=f"r{number}", step_id="a", documents=documents)
+        await open_run(connection, NewRun("run-1", "greet", 1, boss, "api", {"who": [{"user_id": ADA}]}, {}))
+        await open_run(connection, NewRun("run-2", "greet", 1, boss, "api", {"user_id": "bob"}, {}))
+        step = StepRecord(
+            "run-1", "a", "boss", StepStatus.SUCCEEDED, 1, NOW, NOW, output={"user_id": ADA}, output_bytes=9
+        )
+        await record_steps(connection, [step])
+        await erase_user(connection, ADA, "erased-1", "boss")
+    await finish_erasures(database, Temporal().forget)
+    async with database.connect() as connection:
+        assert await everything_with(connection, ADA) == []
+    assert await count(database, "reports") == 2
+    assert await count(database, 'runs WHERE input = \'{"user_id": "bob"}\'') == 1
+    assert await count(database, "run_steps WHERE status = 'succeeded' AND output IS NULL") == 1
+
+
 async def test_admins_and_strangers_are_not_erased(database: AsyncEngine) -> None:
     async with database.begin() as connection:
         await create_key(connection, NewKey(user_id="boss", role=Role.ADMIN, name="x"), actor_id="boss")
@@ -160,9 +191,13 @@ async def test_run_that_was_under_way_is_not_started_again_and_leaves_nothing(da
         assert await everything_with(connection, ADA) == []
 
 
+def everything_under(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*"))
+
+
 def bytes_of(folder: Path) -> bytes:
     """What is in files, uncompressed where it matters: statistics and dictionaries are in their footers."""
-    return b"".join(file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file())
+    return b"".join(file.read_bytes() for file in everything_under(folder) if file.is_file())
 
 
 @pytest.fixture
@@ -186,7 +221,6 @@ async def files_with_ada(database: AsyncEngine, folder: Path) -> int:
 async def test_archived_events_of_an_erased_person_are_gone_from_the_files(
     archived: AsyncEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / "activity_events"
     assert ADA.encode() in bytes_of(tmp_path)
     async with archived.begin() as connection:
         await erase_user(connection, ADA, "erased-1", "admin")
@@ -200,8 +234,8 @@ async def test_archived_events_of_an_erased_person_are_gone_from_the_files(
     assert await finish_erasures(archived, Temporal().forget) == (1, [])
 
     assert ADA.encode() not in bytes_of(tmp_path)
-    assert await files_with_ada(archived, folder) == 0
-    assert len(list(folder.iterdir())) == await count(archived, "archives") == 2
+    assert await files_with_ada(archived, tmp_path) == 0
+    assert sum(file.is_file() for file in everything_under(tmp_path)) == await count(archived, "archives") == 2
     async with archived.connect() as connection:
         assert await everything_with(connection, ADA) == []
         assert len((await read_history(connection, ["bob"]))["bob"]) == 2
@@ -220,7 +254,7 @@ async def test_month_that_comes_back_brings_no_erased_person(archived: AsyncEngi
 
 
 async def test_damaged_file_keeps_the_erasure_open(archived: AsyncEngine, tmp_path: Path) -> None:
-    file = next((tmp_path / "activity_events").glob("2023-05*"))
+    file = next(file for file in everything_under(tmp_path) if file.name.startswith("2023-05"))
     whole = file.read_bytes()
     file.write_bytes(whole[:-9])
     async with archived.begin() as connection:
