@@ -4,28 +4,48 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from activities.step import Step
-from models.context import Analysis, Analyze, LoadedRepo, LoadRepo
+from models.context import LOAD_REPOSITORY, Analysis, Analyze, LoadedRepo, LoadRepo, RemovedRepo, RemoveRepo
 from models.settings import Settings
+from services.context import repositories
 from services.context.analysis import analyze
 from services.context.loading import Loader
+from services.context.repositories import Wanted
 from services.context.supervision import Limits, Supervision
 
 T = TypeVar("T")
+_log = structlog.get_logger(__name__)
 
 
 class ContextActivities:
     """Loads and analyzes repositories. ValueError at construction names a setting that cannot be read."""
 
-    def __init__(self, settings: Settings, limits: Limits | None = None) -> None:
+    def __init__(self, settings: Settings, database: AsyncEngine, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         self._loader = Loader.of(settings, self._limits)
+        self._database = database
+        self._most_repositories = settings.repos_per_user
+        self._most_bytes = int(settings.store_gib * 2**30)
 
     async def load_repo(self, input: LoadRepo, step: Step) -> LoadedRepo:  # noqa: A002 the catalogue's word
         """Load a Git repository into the object store. Again: fetches the difference."""
-        return await _in_thread(
+        source = await asyncio.to_thread(self._loader.find_source, input)
+        wanted = Wanted(id=source.id, name=source.name, source=source.text, ref=input.ref, run_id=step.run_id)
+        async with self._database.begin() as connection:
+            await repositories.claim(connection, step.caller, wanted, self._most_repositories)
+        await self._make_room(source.id)
+        loaded = await _in_thread(
             lambda supervision: self._loader.load(input, supervision), step, self._limits.load_seconds
         )
+        size = await asyncio.to_thread(self._loader.store.size, loaded.id)
+        async with self._database.begin() as connection:
+            await repositories.record_loaded(
+                connection, step.caller, loaded, size, step.run_id, keeps_run=step.definition == LOAD_REPOSITORY
+            )
+        return loaded
 
     async def analyze(self, input: Analyze, step: Step) -> Analysis:  # noqa: A002 the catalogue's word
         """Measure a loaded repository; loads it again where this worker's store misses the commit."""
@@ -35,7 +55,30 @@ class ContextActivities:
             with stored.objects() as objects:
                 return analyze(objects, input.repo, len(stored.shallow()), supervision)
 
+        async with self._database.begin() as connection:
+            await repositories.touch(connection, input.repo.id)
         return await _in_thread(work, step, self._limits.analyze_seconds)
+
+    async def remove_repo(self, input: RemoveRepo, step: Step) -> RemovedRepo:  # noqa: A002, ARG002 the catalogue's word; every action has it
+        """Remove a repository from the object store, unless somebody has asked for it meanwhile."""
+        async with self._database.begin() as connection:
+            wanted = await repositories.is_known(connection, input.id)
+            if not wanted:
+                await asyncio.to_thread(self._loader.store.remove, input.id)
+        return RemovedRepo(id=input.id, removed=not wanted)
+
+    async def _make_room(self, besides: str) -> None:
+        """Remove what was not used for the longest time while the store is above its quota."""
+        while True:
+            async with self._database.begin() as connection:
+                if await repositories.stored_bytes(connection, besides) <= self._most_bytes:
+                    return
+                victim = await repositories.least_used(connection, besides)
+                if victim is None:
+                    _log.warning("the object store is above TOOLOO_STORE_GIB, and all of it is in use")
+                    return
+                await asyncio.to_thread(self._loader.store.remove, victim)
+                await repositories.record_evicted(connection, victim)
 
 
 async def _in_thread(work: Callable[[Supervision], T], step: Step, seconds: float) -> T:

@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+import structlog
 from pydantic_core import to_json
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.client import WorkflowFailureError
 
 from api.parts import Parts
+from api.problems import is_unexpected
 from api.step_states import PART, StepStates, state_of
 from models.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from models.identity import Caller
@@ -33,6 +35,7 @@ from workflows.dag.mailbox import waits_for
 from workflows.dag.plan import Plan
 from workflows.dag.validation import validate_value
 
+_log = structlog.get_logger(__name__)
 INLINE_OUTPUT_BYTES = 64 * 1024
 """A run's output up to this size stands in the run object."""
 
@@ -122,6 +125,16 @@ async def start(parts: Parts, compiled: Compiled, run: runs.NewRun) -> None:
     """Start a recorded run in Temporal; once, however often it is asked for."""
     request = RunRequest(input=run.input, caller=run.caller, admitted=run.admitted, dry_run=run.dry_run)
     await start_run(parts.temporal, compiled.plan, run.run_id, request)
+
+
+async def start_later(parts: Parts, compiled: Compiled, run: runs.NewRun) -> None:
+    """Start a recorded run when the answer is out. While Temporal is away, it is left to the reconciler."""
+    try:
+        await start(parts, compiled, run)
+    except Exception as error:
+        if is_unexpected(error):
+            raise
+        _log.warning("a run is left to the reconciler", run_id=run.run_id, error=type(error).__name__)
 
 
 async def note_started(parts: Parts, run_id: str) -> None:

@@ -7,6 +7,19 @@ from pydantic import Field, StringConstraints, model_validator
 
 from models.actions import ActionSpec, Retry, Timeout
 from models.contract import Contract
+from models.identity import Role
+from models.understanding import (
+    CodeAndTests,
+    Count,
+    Dependency,
+    Duplication,
+    FileChange,
+    HotSpot,
+    HugeFile,
+    License,
+    Ownership,
+    UnreachableFile,
+)
 
 ForgeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,100}$")]
 
@@ -30,9 +43,6 @@ class LoadRepo(Contract):
             msg = "owner and repo go together"
             raise ValueError(msg)
         return self
-
-
-Count = Annotated[int, Field(ge=0, le=2**53)]
 
 
 class LoadedRepo(Contract):
@@ -147,6 +157,150 @@ class Analysis(Contract):
     findings_total: Count
     skipped: dict[str, int]
     """Files not analyzed, by reason (`binary`, `too-large`, `unreadable`)."""
+    duplication: Duplication = Duplication()
+    dependencies: tuple[Dependency, ...] = ()
+    """At most 500, by manifest, in its order."""
+    dependencies_total: Count = 0
+    licenses: tuple[License, ...] = ()
+    """At most 50, those nearest to the root first."""
+    hot_spots: tuple[HotSpot, ...] = ()
+    """The 20 with the highest score, of the files that hold functions and were changed more than once."""
+    ownership: Ownership | None = None
+    """None where an analysis was stored before it was measured."""
+    code_and_tests: CodeAndTests = CodeAndTests()
+    unreachable_files: tuple[UnreachableFile, ...] = ()
+    """At most 50. That nothing imports a file cannot be known for certain, and is not said."""
+    unreachable_total: Count = 0
+    huge_files: tuple[HugeFile, ...] = ()
+    """The 20 largest files of more than 1 MiB."""
+
+
+RepositoryId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+
+
+class RemoveRepo(Contract):
+    """A repository of the store."""
+
+    id: RepositoryId
+
+
+class RemovedRepo(Contract):
+    """What became of it."""
+
+    id: str
+    removed: bool
+    """False when somebody asked for it in the meantime."""
+
+
+LOAD_REPOSITORY = "tooloo-load-repository"
+"""The definition whose runs load what `POST /context/repos` asks for."""
+
+
+class Index(Contract):
+    """The repository to make searchable, as `load-repo` returned it."""
+
+    repo: LoadedRepo
+
+
+class Indexed(Contract):
+    """A commit that can be searched."""
+
+    repo_id: str
+    commit: str
+    files: Count
+    """Whose content is searched."""
+    skipped: dict[str, int]
+    """Files whose content is not searched, by reason."""
+    new_blobs: Count
+    """Contents that no commit indexed before had."""
+    bytes: Count
+    """Of the index of the repository on the disk."""
+
+
+class Search(Contract):
+    """A query, in the language of docs/context.md."""
+
+    query: Annotated[str, StringConstraints(max_length=2_000)] = Field(examples=["symbol:compile lang:python"])
+    cursor: str | None = Field(default=None, max_length=4_000, description="`next_cursor` of the page before.")
+
+
+class LineMatch(Contract):
+    """Where a pattern is found."""
+
+    line: int = Field(ge=1)
+    column: int = Field(ge=1, description="In characters.")
+    length: Count
+    text: str
+    """The line, or what is around the match on a long one."""
+    before: tuple[str, ...] = ()
+    """The line before it."""
+    after: tuple[str, ...] = ()
+    symbol: str | None = None
+    """The kind of symbol that is defined there."""
+
+
+class FileMatch(Contract):
+    """A file that a query matches; without `matches` only by its path."""
+
+    repo: str
+    commit: str
+    path: str
+    lang: str | None
+    matches: tuple[LineMatch, ...]
+
+
+class SkippedFile(Contract):
+    """A file whose content was not searched."""
+
+    repo: str
+    path: str
+    reason: str
+
+
+class SearchResults(Contract):
+    """Files that match, in a stable order: definitions and whole words first, tests and what is generated last."""
+
+    query: str
+    total: Count
+    """Files that match. At least so many when `is_complete` is false: a search has a time limit."""
+    is_complete: bool = True
+    items: tuple[FileMatch, ...]
+    next_cursor: str | None = None
+    skipped: tuple[SkippedFile, ...] | None = None
+    """When asked for; at most a thousand."""
+
+
+class Diff(Contract):
+    """The newer commit, as `load-repo` returned it, and the older one it is compared with."""
+
+    repo: LoadedRepo
+    base: str = Field(
+        min_length=1,
+        max_length=300,
+        description="Commit (4 hexadecimal digits or more), branch or tag of the same repository.",
+        examples=["v1.0"],
+    )
+
+
+class Difference(Contract):
+    """What changed from one commit to another, files compared directly (as `git diff base head`)."""
+
+    repo: LoadedRepo
+    base_commit: str
+    files_added: Count
+    files_removed: Count
+    files_modified: Count
+    files_renamed: Count
+    """Same contents, or at least half of the bytes the same."""
+    binary_files: Count
+    lines_added: Count
+    lines_removed: Count
+    """The fewest that lead from one to the other, over all files whose lines were compared, listed or not."""
+    files: tuple[FileChange, ...]
+    """The first 1,000 by path."""
+    left_out: dict[str, int]
+    """What is not in the figures, by reason: `not-listed` (files counted only), `too-large` (lines not compared),
+    `unreadable`, `submodule`, `rename-pairs` (candidates for renames that were not compared)."""
 
 
 LOAD_REPO = ActionSpec(
@@ -167,5 +321,23 @@ ANALYZE = ActionSpec(
     retry=Retry(max_attempts=3),
     timeout=Timeout(start_to_close=1_800.0, heartbeat=30.0),
 )
+REMOVE_REPO = ActionSpec(
+    service="context",
+    name="remove-repo",
+    summary="Remove a repository that nobody has asked for from the object store",
+    input=RemoveRepo,
+    result=RemovedRepo,
+    retry=Retry(max_attempts=30),
+    roles=frozenset({Role.ADMIN}),
+)
+DIFF = ActionSpec(
+    service="context",
+    name="diff",
+    summary="Compare two commits of a repository: files added, removed, modified and renamed, lines changed",
+    input=Diff,
+    result=Difference,
+    retry=Retry(max_attempts=3),
+    timeout=Timeout(start_to_close=900.0, heartbeat=30.0),
+)
 
-ACTIONS = (LOAD_REPO, ANALYZE)
+ACTIONS = (LOAD_REPO, ANALYZE, DIFF, REMOVE_REPO)

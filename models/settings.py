@@ -29,6 +29,10 @@ class Settings(BaseSettings):
         default=(CHECKOUT,), description="Folders whose repositories may be loaded by path, separated like PATH."
     )
     store: Path | None = Field(default=None, description="Object store of the context service; empty: home/store.")
+    store_gib: float = Field(
+        default=20.0, gt=0, description="GiB of the object store above which the least recently used goes."
+    )
+    repos_per_user: int = Field(default=50, ge=1, description="Repositories one user may have.")
     activity_months: int = Field(
         default=24, ge=1, le=1_200, description="Months of activity events kept in PostgreSQL besides the current one."
     )

@@ -9,7 +9,7 @@ from workers.runtime import WorkerParts, WorkerSpec, main
 
 
 def _activities(parts: WorkerParts) -> Sequence[Callable[..., Any]]:
-    return parts.adapter.activities(ContextActivities(parts.settings), context.ACTIONS)
+    return parts.adapter.activities(ContextActivities(parts.settings, parts.database), context.ACTIONS)
 
 
 WORKER = WorkerSpec("context", _activities)

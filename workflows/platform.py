@@ -4,6 +4,7 @@ from typing import Any
 
 from models.actions import AnyAction
 from models.catalogue import ACTIONS
+from models.context import LOAD_REPO, LOAD_REPOSITORY
 
 RECONCILE = "tooloo-reconcile"
 ANALYTICS_NIGHT = "tooloo-analytics-night"
@@ -18,7 +19,8 @@ def action_definition_id(spec: AnyAction) -> str:
 
 def platform_definitions() -> list[dict[str, Any]]:
     """Definitions that `./tooloo up` applies, as they would be posted."""
-    return [*map(action_definition, ACTIONS), _reconcile(), _analytics_night(), _archive(), _erasures()]
+    jobs = (_reconcile(), _analytics_night(), _archive(), _erasures(), _load_repository())
+    return [*map(action_definition, ACTIONS), *jobs]
 
 
 def action_definition(spec: AnyAction) -> dict[str, Any]:
@@ -74,4 +76,15 @@ def _erasures() -> dict[str, Any]:
         "description": "Erases people who are erased from the database also from Temporal and the archive.",
         "steps": [{"id": "finish", "service": "analytics", "action": "finish-erasures"}],
         "output": "from:finish",
+    }
+
+
+def _load_repository() -> dict[str, Any]:
+    return {
+        "id": LOAD_REPOSITORY,
+        "name": "Load a repository",
+        "description": "Loads a Git repository, so that it can be read and searched.",
+        "input": LOAD_REPO.input_schema,
+        "steps": [{"id": "load", "service": "context", "action": "load-repo", "input": "from:input"}],
+        "output": {"repo": "from:load"},
     }

@@ -5,15 +5,12 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-import structlog
 from fastapi import BackgroundTasks, Path
 from starlette.responses import Response
 
 from api import runs as views
 from api.dependencies import AdminDep, CallerDep, DatabaseDep, LookupsDep, PartsDep
 from api.idempotency import Answer
-from api.parts import Parts
-from api.problems import is_unexpected
 from api.repeatable import IdempotencyDep
 from api.routers.analytics import AnyKeyDep, UserPath
 from api.routing import resource
@@ -25,11 +22,9 @@ from services.analytics import awards
 from services.analytics.custom_badges import create_badge, load_rules
 from services.analytics.learners import find_learner
 from services.analytics.reading import EARLIEST, FUTURE
-from services.orchestration.runs import NewRun, open_run
-from workflows.dag.compile import Compiled
+from services.orchestration.runs import open_run
 from workflows.platform import action_definition_id
 
-_log = structlog.get_logger(__name__)
 router = resource("badges")
 
 BadgePath = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", examples=["night-owl"])]
@@ -61,7 +56,7 @@ async def create_custom_badge(
     async with parts.database.begin() as connection:
         answer = await idempotency.answer_once(connection, create)
     if not answer.repeated:
-        background.add_task(_start, parts, compiled, run)
+        background.add_task(views.start_later, parts, compiled, run)
     response = answer.response()
     response.background = background
     return response
@@ -160,16 +155,6 @@ async def revoke_award(
     """Revoke an award. It stays in the learner's list as revoked, and is never given again by itself."""
     async with database.begin() as connection:
         await awards.revoke_award(connection, str(award_id), caller.user_id, revocation.reason)
-
-
-async def _start(parts: Parts, compiled: Compiled, run: NewRun) -> None:
-    """Start a recorded run when the answer is out. While Temporal is away, it is left to the reconciler."""
-    try:
-        await views.start(parts, compiled, run)
-    except Exception as error:
-        if is_unexpected(error):
-            raise
-        _log.warning("a run is left to the reconciler", run_id=run.run_id, error=type(error).__name__)
 
 
 def _moment(at: datetime, now: datetime) -> datetime:

@@ -481,3 +481,46 @@ topics = Table(
     Column("difficulty", String, nullable=False),
     Column("prerequisites", ARRAY(String), nullable=False),
 )
+
+repositories = Table(
+    "repositories",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("source", String, nullable=False),
+    Column("ref", String),
+    Column("commit", String),
+    Column("commits", BigInteger, nullable=False, server_default=text("0")),
+    Column("bytes", BigInteger, nullable=False, server_default=text("0")),
+    Column("status", String, nullable=False),
+    Column("error", JSONB(none_as_null=True)),
+    Column("run_id", String),
+    Column("shared", Boolean, nullable=False, server_default=text("false")),
+    _now("created_at"),
+    Column("loaded_at", DateTime(timezone=True)),
+    _now("used_at"),
+)
+"""Git repositories in the object store. `ref` and `commit`: what those see who have not loaded one of their own."""
+
+repository_users = Table(
+    "repository_users",
+    metadata,
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True),
+    Column("owner_id", ForeignKey("users.id"), primary_key=True, index=True),
+    Column("ref", String),
+    Column("run_id", String),
+    Column("granted", Boolean, nullable=False, server_default=text("false")),
+    _now("created_at"),
+)
+"""Who asked for a repository. `granted`: a load of theirs succeeded, so that they may read what is in it."""
+
+repository_refs = Table(
+    "repository_refs",
+    metadata,
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True),
+    Column("ref", String, primary_key=True),
+    Column("commit", String, nullable=False),
+    Column("commits", BigInteger, nullable=False),
+    _now("loaded_at"),
+)
+"""The commit a branch or tag named when it was last loaded; `HEAD` for a load that named none."""

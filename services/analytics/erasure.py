@@ -47,6 +47,7 @@ _STEPS = tuple(
         "DELETE FROM reports WHERE jsonb_path_exists(data, '$.**.user_id ? (@ == $person)', CAST(:names AS jsonb))",
         "DELETE FROM idempotency_keys WHERE owner_id = :owner",
         "DELETE FROM approvals WHERE owner_id = :owner",
+        "DELETE FROM repository_users WHERE owner_id = :owner",
         # Runs stay as counts, without what went in and came out; those under way have ended, for nobody may start them.
         """UPDATE runs SET owner_id = :pseudonym, input = 'null', output = NULL, error = NULL, labels = '{}',
                   concurrency_key = NULL, ended_at = coalesce(ended_at, now()),

@@ -125,6 +125,28 @@ _LANGUAGES: dict[str, Language] = {
 }
 
 
+_ALIASES = {
+    "py": "python",
+    "js": "javascript",
+    "rb": "ruby",
+    "rs": "rust",
+    "cpp": "c++",
+    "cs": "c#",
+    "sh": "shell",
+    "bash": "shell",
+}
+_NAMES = {language.name.casefold(): language.name for language in _LANGUAGES.values()}
+
+
+def find_language(name: str) -> str | None:
+    """The display name of a language as people write it: in any case, by its tag or a usual short form."""
+    folded = name.casefold()
+    folded = _ALIASES.get(folded, folded)
+    if folded in _LANGUAGES:
+        return _LANGUAGES[folded].name
+    return _NAMES.get(folded)
+
+
 def language_of(name: str, start: bytes) -> Language:
     """The language of a text file: by its name, else by the interpreter that its `start` calls."""
     tags = identify.tags_from_filename(name)

@@ -16,6 +16,15 @@ from services.context.supervision import Limits, Supervision
 _COUNT_EVERY = 1_000
 
 
+def find_source(wanted: LoadRepo, roots: Roots, forge_url: str) -> Source:
+    """What a request names, with symbolic links resolved: one folder is one repository, however it is spelled.
+
+    Raises InvalidInputError, and NotFoundError for a folder that is none under the roots or no repository.
+    """
+    source = source_of(wanted, forge_url)
+    return LocalSource(str(roots.open(source.path).path)) if isinstance(source, LocalSource) else source
+
+
 class Loader:
     """Loads repositories into the store. Everything it does blocks: call it from a thread."""
 
@@ -33,6 +42,15 @@ class Loader:
         """The loader an operator configured; ValueError names a setting it cannot read."""
         rules = AddressRules(settings.allow_addresses)
         return cls(settings.store_path, settings.repo_roots, rules, settings.forge_url, limits)
+
+    @property
+    def store(self) -> RepositoryStore:
+        """Where it puts them."""
+        return self._store
+
+    def find_source(self, wanted: LoadRepo) -> Source:
+        """What a request names, as it is known by in the store."""
+        return find_source(wanted, self._roots, self._forge_url)
 
     def load(self, wanted: LoadRepo, supervision: Supervision) -> LoadedRepo:
         """Load what a request names. Doing it again fetches the difference."""

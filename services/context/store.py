@@ -6,16 +6,18 @@ no lock: packs and loose objects appear whole and never change.
 """
 
 import fcntl
+import os
 import re
 import shutil
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 from dulwich.objects import ObjectID
 from dulwich.repo import Repo
 
+from models.errors import UnavailableError
 from services.context.objects import Objects, open_objects
 from services.context.supervision import Supervision
 
@@ -88,7 +90,12 @@ class RepositoryStore:
         """The repository of that id, made when new, for one load at a time across processes."""
         path = self._path(repository_id)
         self._root.mkdir(parents=True, exist_ok=True)
-        with self._locked(path.with_suffix(".lock"), supervision):
+
+        def wait() -> None:
+            supervision.progress("waiting for another load of this repository")
+            time.sleep(_LOCK_POLL_SECONDS)
+
+        with _locked(path.with_suffix(".lock"), wait):
             if not path.is_dir():
                 self._create(path)
             repository = StoredRepository(path)
@@ -98,6 +105,28 @@ class RepositoryStore:
                 yield repository
             finally:
                 shutil.rmtree(repository.incoming, ignore_errors=True)
+
+    def size(self, repository_id: str) -> int:
+        """Bytes of the files of a repository; 0 when it is not here."""
+        return sum(
+            (Path(folder) / name).lstat().st_size
+            for folder, _, names in os.walk(self._path(repository_id))
+            for name in names
+        )
+
+    def remove(self, repository_id: str) -> None:
+        """Remove a repository. Those who are reading it may find objects missing.
+
+        Raises UnavailableError while it is being loaded.
+        """
+        path = self._path(repository_id)
+        self._root.mkdir(parents=True, exist_ok=True)
+        with _locked(path.with_suffix(".lock"), _refuse):
+            if path.is_dir():
+                gone = path.with_suffix(".gone")
+                shutil.rmtree(gone, ignore_errors=True)
+                path.rename(gone)
+            shutil.rmtree(path.with_suffix(".gone"), ignore_errors=True)
 
     def _path(self, repository_id: str) -> Path:
         if not _NAME.fullmatch(repository_id):
@@ -113,16 +142,20 @@ class RepositoryStore:
         (unfinished / "refs" / "tooloo").mkdir()
         unfinished.rename(path)
 
-    @staticmethod
-    @contextmanager
-    def _locked(path: Path, supervision: Supervision) -> Generator[None]:
-        # flock ends with the process that holds it, however that dies; the file itself stays.
-        with path.open("w") as file:
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    supervision.progress("waiting for another load of this repository")
-                    time.sleep(_LOCK_POLL_SECONDS)
-            yield
+
+@contextmanager
+def _locked(path: Path, busy: Callable[[], None]) -> Generator[None]:
+    """Hold a lock file. `busy` is called as long as somebody else does, and may raise."""
+    # flock ends with the process that holds it, however that dies; the file itself stays.
+    with path.open("w") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                busy()
+        yield
+
+
+def _refuse() -> None:
+    raise UnavailableError("the repository is being loaded")

@@ -103,6 +103,8 @@ NO_OWNER = {
     "badges": "what admins have made, for everybody",
     "topics": "what there is to learn, for everybody",
     "award_changes": "belongs to an award, which names its owner",
+    "repositories": "what was loaded, by whomever; `repository_users` says who may see it",
+    "repository_refs": "belongs to a repository",
     "flow_counters": "a counter that definitions share by its key",
     "flow_counts": "which step of which run counted; the run has the owner",
 }

@@ -1,0 +1,261 @@
+"""Reading a stored repository: folders, files and history, straight from its objects. Everything here blocks."""
+
+import re
+from base64 import b64encode
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from heapq import heappop, heappush
+from pathlib import Path
+
+from dulwich.objects import Commit, ObjectID
+
+from models.errors import (
+    ConflictError,
+    InvalidInputError,
+    NotFoundError,
+    Problem,
+    TooLargeError,
+    UnavailableError,
+)
+from models.repositories import CommitInfo, EntryType, FileContents, TreeEntry
+from services.context.analysis import count_lines, printable
+from services.context.history import MAX_DEPTH
+from services.context.objects import (
+    FORMAT_MASK,
+    MODE_SUBMODULE,
+    MODE_SYMLINK,
+    MODE_TREE,
+    Objects,
+)
+from services.context.store import RepositoryStore, StoredRepository
+
+MAX_FILE = 2 * 2**20
+"""Bytes of a file that is given: it is held in memory, and as JSON once more."""
+MAX_WALK = 20_000
+"""Commits that are looked at for one page of a history; some seconds of work."""
+LEAST_DIGITS = 4
+_HEX = re.compile(r"[0-9a-f]{4,40}")
+_LINES = re.compile(r"([1-9]\d{0,8})(?:-([1-9]\d{0,8}))?")
+_SUBJECT = 500
+_LATEST = 253_402_300_799
+"""The last second of the year 9999: the end of what datetime can say."""
+_TYPES: Mapping[int, EntryType] = {MODE_TREE: "folder", MODE_SYMLINK: "symlink", MODE_SUBMODULE: "submodule"}
+
+_NO_PATH = "There is nothing at this path."
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a path leads to."""
+
+    mode: int
+    sha: ObjectID
+
+    @property
+    def type(self) -> EntryType:
+        """What it is."""
+        return _TYPES.get(self.mode & FORMAT_MASK, "file")
+
+
+def parse_path(path: str) -> tuple[bytes, ...]:
+    """The names of a path from the top, none for the top itself. Raises InvalidInputError (`bad-path`)."""
+    try:
+        names = tuple(path.rstrip("/").encode().split(b"/")) if path.strip("/") else ()
+    except UnicodeEncodeError:
+        names = (b"",)
+    unreal = any(name in {b"", b".", b".."} or name.lower() == b".git" or b"\0" in name for name in names)
+    if unreal or path.startswith("/") or len(names) > MAX_DEPTH:
+        message = "A path goes from the top of the repository to a file or folder in it, such as docs/index.md."
+        raise _bad_query("path", "bad-path", message)
+    return names
+
+
+def parse_lines(lines: str | None) -> tuple[int, int] | None:
+    """First and last line, from `10-20` or `10`. Raises InvalidInputError (`bad-lines`)."""
+    if lines is None:
+        return None
+    match = _LINES.fullmatch(lines)
+    first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+    if last < first:
+        raise _bad_query("lines", "bad-lines", "Lines are a number, or two with the larger one last: 10-20.")
+    return first, last
+
+
+@contextmanager
+def opened(store: Path, repository_id: str) -> Generator[tuple[StoredRepository, Objects]]:
+    """A repository of the store and its objects.
+
+    Raises UnavailableError when the store is out of reach, ConflictError (`not-loaded`) when it lacks the repository.
+    """
+    if not store.is_dir():
+        raise UnavailableError("The object store cannot be reached from here (TOOLOO_STORE).")
+    stored = RepositoryStore(store).find(repository_id)
+    if stored is None:
+        raise ConflictError("The repository is not in the object store any more: refresh it.", code="not-loaded")
+    with stored.objects() as objects:
+        yield stored, objects
+
+
+def served_commit(stored: StoredRepository, rev: str) -> ObjectID:
+    """The commit that is served under its name, or the start of it. Raises NotFoundError (`unknown-rev`)."""
+    digits = rev.lower()
+    if _HEX.fullmatch(digits):
+        found = [sha for sha in stored.marked() if sha.startswith(digits.encode())]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise _bad_query("rev", "ambiguous-rev", f"{rev} abbreviates several commits: give more digits.")
+    raise NotFoundError(
+        f"No branch, tag or commit {rev!r} of this repository was loaded: load it with that ref.", code="unknown-rev"
+    )
+
+
+def entry_at(objects: Objects, commit: ObjectID, names: Sequence[bytes]) -> Entry | None:
+    """What lies at a path, None for nothing. Symbolic links are not followed."""
+    entry = Entry(MODE_TREE, objects.commit(commit).tree)
+    for name in names:
+        if entry.type != "folder":
+            return None
+        found = objects.tree(entry.sha).get(name)
+        if found is None:
+            return None
+        entry = Entry(*found)
+    return entry
+
+
+def list_folder(
+    objects: Objects, commit: ObjectID, names: Sequence[bytes], start: int, count: int
+) -> list[tuple[int, TreeEntry]]:
+    """Entries of a folder by name, folders first, each with its place; from a place on, at most `count`.
+
+    Raises NotFoundError, also for a file.
+    """
+    folder = entry_at(objects, commit, names)
+    if folder is None or folder.type != "folder":
+        raise NotFoundError(_NO_PATH)
+    entries = [(name, Entry(*found)) for name, found in objects.tree(folder.sha).items()]
+    entries.sort(key=lambda one: (one[1].type != "folder", one[0]))
+    return [
+        (start + place, _tree_entry(objects, (*names, name), entry))
+        for place, (name, entry) in enumerate(entries[start : start + count])
+    ]
+
+
+def _tree_entry(objects: Objects, names: Sequence[bytes], entry: Entry) -> TreeEntry:
+    has_size = entry.type in {"file", "symlink"}
+    return TreeEntry(
+        name=printable(names[-1]),
+        path=printable(b"/".join(names)),
+        type=entry.type,
+        size=objects.size(entry.sha) if has_size else None,
+    )
+
+
+def read_file(
+    objects: Objects, commit: ObjectID, names: Sequence[bytes], lines: tuple[int, int] | None
+) -> FileContents:
+    """A file, or some lines of it; of a symbolic link, where it leads.
+
+    Raises NotFoundError for what is no file, TooLargeError above `MAX_FILE`, and InvalidInputError for lines of a file
+    that has none.
+    """
+    entry = entry_at(objects, commit, names)
+    if entry is None or entry.type in {"folder", "submodule"}:
+        raise NotFoundError(_NO_PATH)
+    size = objects.size(entry.sha)
+    if size > MAX_FILE:
+        raise TooLargeError(f"The file has {size} bytes; files up to {MAX_FILE} are given.", code="file-too-large")
+    data = objects.blob(entry.sha)
+    text = _text(data)
+    found = None if text is None else _cut(text, lines)
+    if found is None and lines is not None:
+        raise _bad_query("lines", "binary-file", "The file is binary: it has no lines.")
+    content, first, last = found or (b64encode(data).decode(), None, None)
+    return FileContents(
+        path=printable(b"/".join(names)),
+        commit=commit.decode(),
+        type=entry.type,
+        size=size,
+        encoding="base64" if found is None else "utf-8",
+        content=content,
+        lines=None if found is None else count_lines(data),
+        first_line=first,
+        last_line=last,
+    )
+
+
+def _text(data: bytes) -> str | None:
+    try:
+        return None if b"\0" in data else data.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _cut(text: str, lines: tuple[int, int] | None) -> tuple[str, int | None, int | None]:
+    """The wanted lines, and the numbers of the first and the last of them. Only a newline ends a line, as in Git."""
+    parts = text.split("\n")
+    every = [f"{part}\n" for part in parts[:-1]] + ([parts[-1]] if parts[-1] else [])
+    first, last = lines or (1, len(every))
+    wanted = every[first - 1 : last]
+    return ("".join(wanted), first, first + len(wanted) - 1) if wanted else ("", None, None)
+
+
+@dataclass(frozen=True)
+class HistoryPage:
+    """Commits that changed a path, newest first."""
+
+    commits: tuple[CommitInfo, ...]
+    complete: bool
+    """False when the walk was given up: there may be older ones."""
+
+
+def read_history(objects: Objects, tip: ObjectID, names: Sequence[bytes], skip: int, count: int) -> HistoryPage:
+    """Commits that changed what lies at a path, as `git log -- path` lists them: without the first `skip`.
+
+    As there, a merge that took a path over from one parent is no change of it, and only that parent is followed.
+    """
+    found: list[CommitInfo] = []
+    queue = [(-_committed_at(objects, tip), 0, tip)]
+    seen = {tip}
+    walked = 0
+    while queue and len(found) < skip + count:
+        if walked == MAX_WALK:
+            return HistoryPage(tuple(found[skip:]), complete=False)
+        _, _, sha = heappop(queue)
+        walked += 1
+        here = entry_at(objects, sha, names)
+        parents = objects.commit(sha).parents
+        same = next((parent for parent in parents if entry_at(objects, parent, names) == here), None)
+        if same is None and (here is not None or parents):
+            found.append(_commit_info(objects, sha))
+        for parent in parents if same is None else (same,):
+            if parent not in seen:
+                seen.add(parent)
+                heappush(queue, (-_committed_at(objects, parent), len(seen), parent))
+    return HistoryPage(tuple(found[skip:]), complete=True)
+
+
+def _committed_at(objects: Objects, sha: ObjectID) -> int:
+    head = objects.raw(sha, Commit.type_num).partition(b"\n\n")[0]
+    line = head.partition(b"\ncommitter ")[2].partition(b"\n")[0]
+    stamp = line.rpartition(b">")[2].split()
+    return min(int(stamp[0]), _LATEST) if stamp and stamp[0].isdigit() else 0
+
+
+def _commit_info(objects: Objects, sha: ObjectID) -> CommitInfo:
+    header = objects.commit(sha)
+    message = objects.raw(sha, Commit.type_num).partition(b"\n\n")[2]
+    subject = printable(message.strip().partition(b"\n")[0]).replace("\0", "\ufffd")
+    return CommitInfo(
+        commit=sha.decode(),
+        author=header.author,
+        authored_at=datetime.fromtimestamp(header.authored_at, UTC),
+        subject=subject[:_SUBJECT],
+    )
+
+
+def _bad_query(parameter: str, code: str, message: str) -> InvalidInputError:
+    problem = Problem(pointer=f"/query/{parameter}", code=code, message=message)
+    return InvalidInputError(message, code=code, problems=[problem])

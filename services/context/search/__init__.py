@@ -1,0 +1,1 @@
+"""Search in the contents, paths and symbols of loaded repositories."""

@@ -1,0 +1,198 @@
+"""The index of one repository's contents: trigrams of each blob that any indexed commit has, by tantivy.
+
+It says which blobs may match; whether they do, their text says, which is kept beside: out of a pack, it is put together
+from many deltas. Trigrams are of the text without its case, so that one index serves searches with and without it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import tantivy
+
+from services.context.search.patterns import GRAM, Grams
+
+_ANALYZER = "grams"
+_MEMORY = 128 * 2**20
+_EVERYTHING = 2**31 - 1
+_TEXT, _NAMES, _EXACT, _KEY, _SYMBOLS, _CONTENT = "text", "names", "exact", "key", "symbols", "content"
+_LENGTH_BYTES = 4
+
+
+class IndexedSymbol(msgspec.Struct, array_like=True, gc=False):
+    """A definition, as the index keeps it."""
+
+    name: str
+    kind: str
+    line: int
+    column: int
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(list[IndexedSymbol])
+
+
+def _schema() -> tantivy.Schema:
+    builder = tantivy.SchemaBuilder()
+    for name in (_TEXT, _NAMES):
+        builder.add_text_field(name, stored=False, tokenizer_name=_ANALYZER, index_option="basic")
+    builder.add_text_field(_EXACT, stored=False, tokenizer_name="raw", index_option="basic")
+    builder.add_unsigned_field(_KEY, stored=False, indexed=False, fast=True)
+    for name in (_SYMBOLS, _CONTENT):
+        builder.add_bytes_field(name, stored=True, indexed=False, fast=False)
+    return builder.build()
+
+
+_SCHEMA = _schema()
+
+
+def _open(path: Path) -> tantivy.Index:
+    path.mkdir(parents=True, exist_ok=True)
+    index = tantivy.Index(_SCHEMA, path=str(path))
+    analyzer = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.ngram(GRAM, GRAM, False)).build()
+    index.register_tokenizer(_ANALYZER, analyzer)
+    return index
+
+
+class BlobWriter:
+    """Adds blobs. What was added is there after `commit`, or not at all. One at a time for a folder."""
+
+    def __init__(self, path: Path) -> None:
+        self._index = _open(path)
+        self._writer = self._index.writer(heap_size=_MEMORY, num_threads=1)
+
+    def known(self) -> set[int]:
+        """Keys of the blobs that are in the index."""
+        searcher = self._index.searcher()
+        return set(_keys(searcher, tantivy.Query.all_query()))
+
+    def add(self, key: int, text: bytes, symbols: Sequence[IndexedSymbol]) -> None:
+        """Add a blob."""
+        document = tantivy.Document()
+        document.add_unsigned(_KEY, key)
+        document.add_text(_TEXT, text.decode("utf-8", "replace").casefold())
+        document.add_bytes(_CONTENT, _packed(text))
+        if symbols:
+            names = sorted({symbol.name.casefold() for symbol in symbols})
+            document.add_text(_NAMES, "\n".join(names))
+            for name in names:
+                document.add_text(_EXACT, name)
+            document.add_bytes(_SYMBOLS, _ENCODER.encode(symbols))
+        self._writer.add_document(document)
+
+    def commit(self) -> None:
+        """Keep what was added."""
+        self._writer.commit()
+        self._writer.wait_merging_threads()
+
+
+class BlobIndex:
+    """Reads an index as it is now. Shared between threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._searcher = _open(path).searcher()
+
+    @cached_property
+    def _addresses(self) -> Mapping[int, Any]:
+        addresses = _addresses(self._searcher, tantivy.Query.all_query())
+        keys: list[Any] = self._searcher.fast_field_values(_KEY, addresses)
+        return dict(zip(keys, addresses, strict=True))
+
+    def text(self, key: int) -> bytes:
+        """The text of a blob; nothing when it is not there."""
+        address = self._addresses.get(key)
+        raw = None if address is None else self._searcher.doc(address).get_first(_CONTENT)
+        return b"" if raw is None else _unpacked(bytes(raw))
+
+    def candidates(self, wanted: "Wanted") -> set[int] | None:
+        """Keys of the blobs that may match; None when that excludes nothing."""
+        query = wanted.query()
+        return None if query is None else set(_keys(self._searcher, query))
+
+    def defining(self, name: str) -> set[int]:
+        """Keys of the blobs that define a symbol of that name, in any case."""
+        return set(_keys(self._searcher, tantivy.Query.term_query(_SCHEMA, _EXACT, name.casefold(), "basic")))
+
+    def symbols(self, wanted: "Wanted") -> dict[int, list[IndexedSymbol]]:
+        """Definitions in the blobs that may match, by key."""
+        query = wanted.query() or tantivy.Query.all_query()
+        addresses = _addresses(self._searcher, query)
+        keys: list[Any] = self._searcher.fast_field_values(_KEY, addresses)
+        found: dict[int, list[IndexedSymbol]] = {}
+        for key, address in zip(keys, addresses, strict=True):
+            raw = self._searcher.doc(address).get_first(_SYMBOLS)
+            if raw is not None:
+                found[key] = _DECODER.decode(bytes(raw))
+        return found
+
+
+class Wanted:
+    """What a blob must have in the index: built from the leaves of a query. Without anything, all are wanted."""
+
+    def __init__(self, query: tantivy.Query | None = None) -> None:
+        self._query = query
+
+    def query(self) -> tantivy.Query | None:
+        """As tantivy takes it; None for anything."""
+        return self._query
+
+    @classmethod
+    def text(cls, grams: Grams) -> "Wanted":
+        """Blobs whose text has the trigrams."""
+        return cls(_of_grams(_TEXT, grams))
+
+    @classmethod
+    def names(cls, grams: Grams) -> "Wanted":
+        """Blobs that define a symbol with the trigrams."""
+        return cls(_of_grams(_NAMES, grams))
+
+    @classmethod
+    def all_of(cls, parts: Iterable["Wanted"]) -> "Wanted":
+        """What is in every part."""
+        return cls(_joined([part.query() for part in parts if part.query() is not None], tantivy.Occur.Must))
+
+    @classmethod
+    def any_of(cls, parts: Iterable["Wanted"]) -> "Wanted":
+        """What is in some part."""
+        queries = [part.query() for part in parts]
+        return cls(None) if None in queries else cls(_joined(queries, tantivy.Occur.Should))
+
+
+def _packed(text: bytes) -> bytes:
+    compressed: bytes = pa.compress(text, codec="zstd", asbytes=True)
+    return len(text).to_bytes(_LENGTH_BYTES, "little") + compressed
+
+
+def _unpacked(raw: bytes) -> bytes:
+    length = int.from_bytes(raw[:_LENGTH_BYTES], "little")
+    text: bytes = pa.decompress(raw[_LENGTH_BYTES:], decompressed_size=length, codec="zstd", asbytes=True)
+    return text
+
+
+def _of_grams(field: str, alternatives: Grams) -> tantivy.Query | None:
+    if not all(alternatives):
+        return None
+    parts = [
+        _joined([tantivy.Query.term_query(_SCHEMA, field, gram, "basic") for gram in sorted(grams)], tantivy.Occur.Must)
+        for grams in alternatives
+    ]
+    return _joined(parts, tantivy.Occur.Should)
+
+
+def _joined(queries: Sequence[Any], occur: Any) -> tantivy.Query | None:
+    if len(queries) <= 1:
+        return queries[0] if queries else None
+    return tantivy.Query.boolean_query([(occur, query) for query in queries])
+
+
+def _addresses(searcher: tantivy.Searcher, query: tantivy.Query) -> list[Any]:
+    limit = min(max(searcher.num_docs, 1), _EVERYTHING)
+    unscored = tantivy.Query.const_score_query(query, 1.0)
+    return [address for _, address in searcher.search(unscored, limit=limit, count=False).hits]
+
+
+def _keys(searcher: tantivy.Searcher, query: tantivy.Query) -> list[Any]:
+    return searcher.fast_field_values(_KEY, _addresses(searcher, query))

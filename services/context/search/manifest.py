@@ -1,0 +1,96 @@
+"""Which files a commit has, and which of them are in the index: what a search begins with.
+
+A commit can be searched once its manifest is there; it is written last, whole, beside the index.
+"""
+
+from pathlib import Path
+
+import msgspec
+
+FORMAT = 1
+"""Of manifests and of the index: other ones are made again."""
+
+
+class FileEntry(msgspec.Struct, array_like=True, gc=False):
+    """A file of a commit."""
+
+    path: str
+    """Bytes that are no UTF-8 are kept as surrogates."""
+    blob: str
+    size: int
+    lang: str = ""
+    test: bool = False
+    foreign: bool = False
+    """Generated, or written elsewhere."""
+    skip: str = ""
+    """Why its content is not searched; empty when it is."""
+
+    @property
+    def key(self) -> int:
+        """What names the content in the index: the beginning of the blob's name."""
+        return int(self.blob[:16], 16)
+
+    @property
+    def shown_path(self) -> str:
+        """The path as it is answered."""
+        return self.path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+class Manifest(msgspec.Struct):
+    """All files of a commit, by path."""
+
+    commit: str
+    files: list[FileEntry]
+
+    def skipped(self) -> dict[str, int]:
+        """How many files are not searched, by reason."""
+        counts: dict[str, int] = {}
+        for file in self.files:
+            if file.skip:
+                counts[file.skip] = counts.get(file.skip, 0) + 1
+        return dict(sorted(counts.items()))
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(Manifest)
+
+
+class IndexFolder:
+    """Where the index of one repository is. It can be deleted at any time, and made again."""
+
+    def __init__(self, root: Path, repository_id: str) -> None:
+        self.path = root / repository_id
+        self.index = self.path / f"index-{FORMAT}"
+        self.lock = self.path / "lock"
+        self._manifests = self.path / f"commits-{FORMAT}"
+
+    def holds(self, commit: str) -> bool:
+        """Whether the commit can be searched."""
+        return self._manifest(commit).exists()
+
+    def read_manifest(self, commit: str) -> Manifest | None:
+        """The files of a commit; None when it is not indexed, or what is there cannot be read."""
+        try:
+            return _DECODER.decode(self._manifest(commit).read_bytes())
+        except (OSError, msgspec.DecodeError):
+            return None
+
+    def write_manifest(self, manifest: Manifest) -> int:
+        """Let a commit be searched from now on; how many bytes that took. Needs the lock."""
+        self._manifests.mkdir(parents=True, exist_ok=True)
+        unfinished = self._manifests / "unfinished"
+        data = _encoded(manifest)
+        unfinished.write_bytes(data)
+        unfinished.replace(self._manifest(manifest.commit))
+        return len(data)
+
+    def bytes(self) -> int:
+        """What it takes on the disk."""
+        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+
+    def _manifest(self, commit: str) -> Path:
+        return self._manifests / commit
+
+
+def _encoded(manifest: Manifest) -> bytes:
+    return _ENCODER.encode(manifest)

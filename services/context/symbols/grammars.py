@@ -1,0 +1,122 @@
+"""tree-sitter's grammars and our queries, loaded once, and parsing within bounds."""
+
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path, PurePosixPath
+
+import tree_sitter_bash
+import tree_sitter_c
+import tree_sitter_cpp
+import tree_sitter_go
+import tree_sitter_java
+import tree_sitter_javascript
+import tree_sitter_python
+import tree_sitter_ruby
+import tree_sitter_rust
+import tree_sitter_typescript
+from tree_sitter import Language, Parser, Point, Query, Tree
+
+MAX_BYTES = 2 * 2**20
+"""Of a source file; larger ones are generated or data."""
+SECONDS = 2.0
+"""For parsing one file: several times what two megabytes of usual source take."""
+_CHUNK = 64 * 2**10
+_QUERIES = Path(__file__).with_name("queries")
+_CPP_MARK = re.compile(
+    rb"^[ \t]*(?:(?:inline )?namespace\b|template[ \t]*<|class[ \t]+\w|(?:public|private|protected)[ \t]*:)",
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Grammar:
+    """How one language is parsed, and what in it is a definition."""
+
+    language: Callable[[], object]
+    queries: tuple[str, ...]
+    """Files in `queries/`, without their extension; patterns of the first come first."""
+    separator: str = "."
+    """Stands between the names of nested containers."""
+
+
+_C = Grammar(tree_sitter_c.language, ("c",), "::")
+_CPP = Grammar(tree_sitter_cpp.language, ("c", "cpp"), "::")
+_TSX = Grammar(tree_sitter_typescript.language_tsx, ("ecmascript", "typescript"))
+
+_GRAMMARS = {
+    "C": _C,
+    "C++": _CPP,
+    "Go": Grammar(tree_sitter_go.language, ("go",)),
+    "Java": Grammar(tree_sitter_java.language, ("java",)),
+    "JavaScript": Grammar(tree_sitter_javascript.language, ("ecmascript", "javascript")),
+    "Python": Grammar(tree_sitter_python.language, ("python",)),
+    "Ruby": Grammar(tree_sitter_ruby.language, ("ruby",), "::"),
+    "Rust": Grammar(tree_sitter_rust.language, ("rust",), "::"),
+    "Shell": Grammar(tree_sitter_bash.language, ("bash",)),
+    "TypeScript": Grammar(tree_sitter_typescript.language_typescript, ("ecmascript", "typescript")),
+}
+LANGUAGES = frozenset(_GRAMMARS)
+"""Display names, as `services/context/languages.py` has them, of the languages that have symbols."""
+
+_parsers = threading.local()
+
+
+def grammar_of(language: str, source: bytes, path: str) -> Grammar | None:
+    """The grammar for a file; None for languages that have none.
+
+    The extension tells dialects of one language apart. A header is C++ when it says things that C cannot.
+    """
+    match language, PurePosixPath(path).suffix.lower():
+        case "TypeScript", ".tsx":
+            return _TSX
+        case "C", ".h" if _CPP_MARK.search(source):
+            return _CPP
+        case "Shell", ".fish":
+            return None
+        case _:
+            return _GRAMMARS.get(language)
+
+
+@cache
+def _loaded(grammar: Grammar) -> Language:
+    return Language(grammar.language())
+
+
+@cache
+def definitions_query(grammar: Grammar) -> Query:
+    """What finds the definitions of a language, compiled."""
+    text = "\n".join((_QUERIES / f"{name}.scm").read_text("utf-8") for name in grammar.queries)
+    return Query(_loaded(grammar), text)
+
+
+def _parser(grammar: Grammar) -> Parser:
+    """The parser of a grammar for this thread: parsers keep state and cannot be shared."""
+    parsers: dict[Grammar, Parser] = _parsers.__dict__
+    if grammar not in parsers:
+        parsers[grammar] = Parser(_loaded(grammar))
+    return parsers[grammar]
+
+
+def parse(grammar: Grammar, source: bytes) -> Tree | None:
+    """The syntax tree of a source, errors in it marked; None when it is over `MAX_BYTES` or takes over `SECONDS`."""
+    if len(source) > MAX_BYTES:
+        return None
+    deadline = time.monotonic() + SECONDS
+
+    def read(offset: int, _: Point) -> bytes:
+        return source[offset : offset + _CHUNK]
+
+    def is_late(_: int, __: bool) -> bool:
+        return time.monotonic() > deadline
+
+    parser = _parser(grammar)
+    try:
+        # Only sources that are read piece by piece can be given up half-way.
+        return parser.parse(read, encoding="utf8", progress_callback=is_late)
+    except ValueError:
+        parser.reset()  # else the next file would be taken for the rest of this one
+        return None
