@@ -59,7 +59,7 @@ class ContextActivities:
             await repositories.touch(connection, input.repo.id)
         return await _in_thread(work, step, self._limits.analyze_seconds)
 
-    async def remove_repo(self, input: RemoveRepo, step: Step) -> RemovedRepo:  # noqa: A002, ARG002 the catalogue's word; every action has it
+    async def remove_repo(self, input: RemoveRepo, step: Step) -> RemovedRepo:  # noqa: A002, ARG002 as every action
         """Remove a repository from the object store, unless somebody has asked for it meanwhile."""
         async with self._database.begin() as connection:
             wanted = await repositories.is_known(connection, input.id)

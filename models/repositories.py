@@ -5,9 +5,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from models.context import Count
 from models.contract import Contract
 from models.runs import StepState
+from models.understanding import Count
 
 RepositoryStatus = Literal["loading", "indexing", "ready", "failed"]
 

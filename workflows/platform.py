@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from models.actions import AnyAction
+from models.actions import WORKFLOW_ROLES, AnyAction
 from models.catalogue import ACTIONS
 from models.context import LOAD_REPO, LOAD_REPOSITORY
 
@@ -84,6 +84,7 @@ def _load_repository() -> dict[str, Any]:
         "id": LOAD_REPOSITORY,
         "name": "Load a repository",
         "description": "Loads a Git repository, so that it can be read and searched.",
+        "access": {"execute": sorted(role.value for role in WORKFLOW_ROLES)},
         "input": LOAD_REPO.input_schema,
         "steps": [{"id": "load", "service": "context", "action": "load-repo", "input": "from:input"}],
         "output": {"repo": "from:load"},

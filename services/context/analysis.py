@@ -9,14 +9,17 @@ from dulwich.objects import ObjectID
 
 from models.context import Analysis, FileChurn, Finding, FunctionComplexity, LanguageStats, LoadedRepo
 from models.errors import InvalidInputError, TooLargeError
+from services.context.attributes import nearest_root_first
 from services.context.complexity import Measurer, measurable
 from services.context.conventions import is_manifest, is_test
 from services.context.findings import GravestFindings, findings_about, findings_in
 from services.context.history import MAX_DEPTH, History, read_history
 from services.context.languages import Language, language_of
 from services.context.objects import FORMAT_MASK, MODE_SUBMODULE, MODE_SYMLINK, MODE_TREE, Objects
+from services.context.ownership import ownership
 from services.context.packs import damaged
 from services.context.supervision import Supervision
+from services.context.understanding import Understanding
 
 MAX_FILES = 300_000
 """In one tree; the largest monorepos that people publish have about a third of it."""
@@ -27,6 +30,8 @@ _BINARY_PROBE = 8_000
 _TOP_FUNCTIONS, _TOP_FILES, _TOP_HOT, _TOP_AUTHORS = 20, 10, 20, 20
 _MAX_MANIFESTS = 200
 _MAX_FUNCTION_NAME = 200
+_MAX_LINK = 4_096
+"""Bytes of a symbolic link's target: the longest path that Linux takes."""
 
 
 @dataclass(frozen=True)
@@ -61,23 +66,26 @@ class Inventory:
     manifests: list[str] = field(default_factory=list[str])
     findings: GravestFindings = field(default_factory=GravestFindings)
     skipped: Counter[str] = field(default_factory=Counter[str])
+    understood: Understanding = field(default_factory=Understanding)
 
 
 def analyze(objects: Objects, repo: LoadedRepo, cut: int, supervision: Supervision) -> Analysis:
     """Measure everything. `cut`: at how many commits a shallow source ended its history."""
     supervision.progress("list")
     header = objects.commit(ObjectID(repo.commit.encode("ascii")))
-    files = sorted(tree_files(objects, header.tree), key=lambda file: file.path)
+    entries = sorted(tree_entries(objects, header.tree), key=lambda file: file.path)
+    files = [each for each in entries if each.mode & FORMAT_MASK != MODE_SUBMODULE]
     with Measurer(supervision.check) as measurer:
         inventory = take_inventory(objects, files, measurer, supervision)
-    history = read_history(objects, repo.commit, repo.commits, supervision)
+    inventory.understood.add_dangling_links(each.path for each in entries)
+    history = read_history(objects, repo.commit, repo.commits, supervision, inventory.lines)
     if cut:
         inventory.findings.add([_shallow_finding(history.commits)])
     return _summary(repo, inventory, history)
 
 
-def tree_files(objects: Objects, tree: ObjectID) -> Iterator[TreeFile]:
-    """Every file below a tree, symbolic links included, submodules not."""
+def tree_entries(objects: Objects, tree: ObjectID) -> Iterator[TreeFile]:
+    """Every file below a tree, symbolic links and submodules included."""
     todo = [(b"", 0, tree)]
     count = 0
     while todo:
@@ -91,13 +99,14 @@ def tree_files(objects: Objects, tree: ObjectID) -> Iterator[TreeFile]:
             kind = mode & FORMAT_MASK
             if kind == MODE_TREE:
                 todo.append((prefix + name + b"/", depth + 1, entry))
-            elif kind != MODE_SUBMODULE:
+            else:
                 yield TreeFile(prefix + name, mode, entry)
 
 
 def take_inventory(objects: Objects, files: list[TreeFile], measurer: Measurer, supervision: Supervision) -> Inventory:
     """Read and measure every file."""
     inventory = Inventory()
+    _read_attributes(objects, files, inventory.understood)
     for done, file in enumerate(files):
         supervision.progress("files", done=done, total=len(files))
         inventory.files += 1
@@ -111,12 +120,31 @@ def take_inventory(objects: Objects, files: list[TreeFile], measurer: Measurer, 
     return inventory
 
 
+def _read_attributes(objects: Objects, files: list[TreeFile], understood: Understanding) -> None:
+    by_path = {file.path: file for file in files}
+    for path in nearest_root_first(by_path):
+        file = by_path[path]
+        # Git follows no symbolic link here; one that is too large or damaged is counted where all files are.
+        if file.mode & FORMAT_MASK != MODE_SYMLINK and (text := _small(objects, file.sha, MAX_TEXT)) is not None:
+            understood.attributes.add(path, text)
+
+
+def _small(objects: Objects, sha: ObjectID, limit: int) -> bytes | None:
+    """The contents of a file of at most so many bytes; None when it is larger or cannot be read."""
+    try:
+        return objects.blob(sha) if objects.size(sha) <= limit else None
+    except InvalidInputError:
+        return None
+
+
 def _text_of(objects: Objects, file: TreeFile, inventory: Inventory) -> bytes | None:
     """The contents of a file that is worth reading; else the reason is counted."""
     try:
         size = objects.size(file.sha)
         inventory.size += size
+        inventory.understood.add_file(file.path, printable(file.path), size)
         if file.mode & FORMAT_MASK == MODE_SYMLINK:
+            inventory.understood.links[file.path] = _small(objects, file.sha, _MAX_LINK) or b""
             reason = "symlink"
         elif size > MAX_TEXT:
             reason = "too-large"
@@ -143,19 +171,23 @@ def _measure_text(inventory: Inventory, raw_path: bytes, text: bytes, measurer: 
     if language.code and is_test(path):
         inventory.test_files += 1
     inventory.findings.add(findings_in(path, text, language, lines))
-    _measure_functions(inventory, path, text, language, measurer)
+    inventory.findings.add(inventory.understood.add_text(raw_path, path, text, language, lines))
+    functions = _functions_of(inventory, path, text, language, measurer)
+    inventory.understood.add_functions(raw_path, functions)
 
 
-def _measure_functions(inventory: Inventory, path: str, text: bytes, language: Language, measurer: Measurer) -> None:
+def _functions_of(
+    inventory: Inventory, path: str, text: bytes, language: Language, measurer: Measurer
+) -> list[FunctionComplexity]:
     if language.measured_as is None:
-        return
+        return []
     found = None
     if measurable(text):
         name = f"file.{language.measured_as}"
         found = measurer.functions(name, text.decode("utf-8-sig", "replace"))
     if found is None:
         inventory.skipped["complexity"] += 1
-        return
+        return []
     functions = [
         FunctionComplexity(
             path=path,
@@ -172,6 +204,7 @@ def _measure_functions(inventory: Inventory, path: str, text: bytes, language: L
     inventory.complex = sorted(
         (*inventory.complex, *functions), key=lambda each: (-each.complexity, each.path, each.line, each.name)
     )[:_TOP_FUNCTIONS]
+    return functions
 
 
 def count_lines(text: bytes) -> int:
@@ -210,6 +243,7 @@ def _summary(repo: LoadedRepo, inventory: Inventory, history: History) -> Analys
         for path, lines in inventory.lines.items()
     ]
     count = inventory.function_count
+    understood = inventory.understood
     return Analysis(
         repo=repo,
         files=inventory.files,
@@ -233,4 +267,14 @@ def _summary(repo: LoadedRepo, inventory: Inventory, history: History) -> Analys
         findings=inventory.findings.gravest,
         findings_total=inventory.findings.total,
         skipped=dict(sorted((+inventory.skipped).items())),
+        duplication=understood.duplicates.result(),
+        dependencies=tuple(understood.dependencies),
+        dependencies_total=understood.dependencies_total,
+        licenses=understood.licenses,
+        hot_spots=understood.hot_spots(history.touched),
+        ownership=ownership(history.changes, history.commits_by_author()),
+        code_and_tests=understood.code_and_tests,
+        unreachable_files=understood.unreachable,
+        unreachable_total=understood.unreachable_total,
+        huge_files=understood.huge,
     )

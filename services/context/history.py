@@ -1,7 +1,7 @@
 """What a repository's history says: who worked when, and which files change most."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -9,6 +9,7 @@ from dulwich.objects import ObjectID
 
 from models.context import Contributor, MonthActivity
 from services.context.objects import FORMAT_MASK, MODE_SUBMODULE, MODE_TREE, Objects, TreeEntries
+from services.context.ownership import Changes
 from services.context.packs import damaged
 from services.context.supervision import Supervision
 
@@ -38,6 +39,8 @@ class History:
     """Commits that touched a path, merges not counted."""
     _authors: dict[str, _Author] = field(default_factory=dict[str, _Author])
     _months: Counter[str] = field(default_factory=Counter[str])
+    changes: Changes = field(default_factory=lambda: Changes.of(()))
+    """Who touched the files that are asked about, merges not counted."""
 
     def add(self, author: str, at: int) -> None:
         """Count a commit: its author's name and time (Unix seconds)."""
@@ -63,6 +66,10 @@ class History:
         """Names that authored a commit."""
         return len(self._authors)
 
+    def commits_by_author(self) -> tuple[int, ...]:
+        """Of each author, in no particular order."""
+        return tuple(who.commits for who in self._authors.values())
+
     def contributors(self, count: int) -> tuple[Contributor, ...]:
         """The authors of the most commits."""
         ranked = sorted(self._authors.items(), key=lambda item: (-item[1].commits, item[0]))
@@ -81,14 +88,21 @@ def _instant(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def read_history(objects: Objects, tip: str, total: int, supervision: Supervision) -> History:
-    """Walk all commits reachable from `tip`; `total` is how many to expect, for progress."""
-    history = History()
+def read_history(
+    objects: Objects, tip: str, total: int, supervision: Supervision, paths: Iterable[bytes] = ()
+) -> History:
+    """Walk all commits reachable from `tip`; `total` is how many to expect, for progress.
+
+    `paths`: of the files whose authors are asked for.
+    """
+    history = History(changes=Changes.of(paths))
     for _, header in objects.history_of(tip):
         history.add(header.author, header.authored_at)
         if len(header.parents) <= 1:
             before = objects.commit(header.parents[0]).tree if header.parents else None
-            history.touched.update(changed_paths(objects, before, header.tree))
+            touched = list(changed_paths(objects, before, header.tree))
+            history.touched.update(touched)
+            history.changes.add(header.author[:_MAX_NAME], touched)
         if history.commits % _REPORT_EVERY == 0:
             supervision.progress("history", done=history.commits, total=total)
         else:

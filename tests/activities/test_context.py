@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.context import ContextActivities
 from activities.step import Step
 from models.context import Analyze, LoadRepo
 from models.errors import InvalidInputError
 from models.identity import Caller, Role
+from models.persistence.database import create_database
+from models.persistence.tables import users
 from models.settings import Settings
 from services.context.sources import LocalSource
 
@@ -54,8 +58,17 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path / "home", repo_roots=(tmp_path / "roots",))
 
 
-async def test_a_repository_is_loaded_and_analyzed_with_progress(repository: Path, settings: Settings) -> None:
-    activities = ContextActivities(settings)
+@pytest.fixture
+async def database(database: AsyncEngine) -> AsyncEngine:
+    async with database.begin() as connection:
+        await connection.execute(insert(users).values(id="ada", role="admin"))
+    return database
+
+
+async def test_a_repository_is_loaded_and_analyzed_with_progress(
+    repository: Path, settings: Settings, database: AsyncEngine
+) -> None:
+    activities = ContextActivities(settings, database)
     step = WatchedStep()
     loaded = await activities.load_repo(LoadRepo(path=str(repository)), step)
     analysis = await activities.analyze(Analyze(repo=loaded), step)
@@ -66,38 +79,44 @@ async def test_a_repository_is_loaded_and_analyzed_with_progress(repository: Pat
 
 
 async def test_a_worker_without_the_commit_loads_it_by_itself(
-    repository: Path, settings: Settings, tmp_path: Path
+    repository: Path, settings: Settings, tmp_path: Path, database: AsyncEngine
 ) -> None:
-    loaded = await ContextActivities(settings).load_repo(LoadRepo(path=str(repository)), WatchedStep())
-    elsewhere = ContextActivities(settings.model_copy(update={"home": tmp_path / "elsewhere"}))
+    loaded = await ContextActivities(settings, database).load_repo(LoadRepo(path=str(repository)), WatchedStep())
+    elsewhere = ContextActivities(settings.model_copy(update={"home": tmp_path / "elsewhere"}), database)
     assert (await elsewhere.analyze(Analyze(repo=loaded), WatchedStep())).repo == loaded
 
 
-async def test_an_id_that_does_not_belong_to_its_source_is_refused(repository: Path, settings: Settings) -> None:
-    activities = ContextActivities(settings)
+async def test_an_id_that_does_not_belong_to_its_source_is_refused(
+    repository: Path, settings: Settings, database: AsyncEngine
+) -> None:
+    activities = ContextActivities(settings, database)
     loaded = await activities.load_repo(LoadRepo(path=str(repository)), WatchedStep())
     forged = loaded.model_copy(update={"id": "0" * 32})
     with pytest.raises(InvalidInputError):
         await activities.analyze(Analyze(repo=forged), WatchedStep())
 
 
-def test_a_setting_that_cannot_be_read_stops_the_worker_at_its_start(settings: Settings) -> None:
+def test_a_setting_that_cannot_be_read_stops_the_worker_at_its_start(settings: Settings, database: AsyncEngine) -> None:
     with pytest.raises(ValueError, match="TOOLOO_ALLOW_ADDRESSES"):
-        ContextActivities(settings.model_copy(update={"allow_addresses": ("nonsense",)}))
+        ContextActivities(settings.model_copy(update={"allow_addresses": ("nonsense",)}), database)
 
 
-def test_cancellation_stops_the_thread_that_works(repository: Path, settings: Settings) -> None:
+def test_cancellation_stops_the_thread_that_works(
+    repository: Path, settings: Settings, database: AsyncEngine, database_url: str
+) -> None:
     """Another process holds the repository's lock for ever: only the cancellation can end the load."""
     step = WatchedStep()
     lock = settings.store_path / f"{LocalSource(str(repository)).id}.lock"
     lock.parent.mkdir(parents=True)
 
     async def cancelled_load() -> None:
-        load = asyncio.create_task(ContextActivities(settings).load_repo(LoadRepo(path=str(repository)), step))
+        own = create_database(database_url)  # a loop of its own has connections of its own
+        load = asyncio.create_task(ContextActivities(settings, own).load_repo(LoadRepo(path=str(repository)), step))
         await asyncio.get_running_loop().run_in_executor(None, step.reported.wait)
         load.cancel()
         with pytest.raises(asyncio.CancelledError):
             await load
+        await own.dispose()
 
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)

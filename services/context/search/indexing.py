@@ -80,7 +80,7 @@ def _files(objects: Objects, tree: ObjectID, prefix: bytes, depth: int) -> Itera
 
 def _read(objects: Objects, path: bytes, mode: int, sha: ObjectID) -> tuple[FileEntry, bytes]:
     """The entry of a file, and its text; nothing for one that is not searched."""
-    entry = FileEntry(path.decode("utf-8", "surrogateescape"), sha.decode("ascii"), 0)
+    entry = FileEntry(path, sha.decode("ascii"), 0)
     if mode in (MODE_SYMLINK, MODE_SUBMODULE):
         entry.skip = "link" if mode == MODE_SYMLINK else "submodule"
         return entry, b""

@@ -14,8 +14,7 @@ FORMAT = 1
 class FileEntry(msgspec.Struct, array_like=True, gc=False):
     """A file of a commit."""
 
-    path: str
-    """Bytes that are no UTF-8 are kept as surrogates."""
+    path: bytes
     blob: str
     size: int
     lang: str = ""
@@ -32,8 +31,8 @@ class FileEntry(msgspec.Struct, array_like=True, gc=False):
 
     @property
     def shown_path(self) -> str:
-        """The path as it is answered."""
-        return self.path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        """The path as it is answered: not every path is text."""
+        return self.path.decode("utf-8", "replace")
 
 
 class Manifest(msgspec.Struct):

@@ -84,9 +84,10 @@ def _compile(pattern: Pattern, *, literal: bool, case_sensitive: bool) -> Any:
     options.log_errors = False
     options.max_mem = _MOST_MEMORY
     options.case_sensitive = case_sensitive
-    text = re.sub(r"([^\w\s])", r"\\\1", pattern.text, flags=re.ASCII) if literal else pattern.text
+    options.literal = literal
+    text = pattern.text if literal else f"(?m){pattern.text}"
     try:
-        return re2.compile(b"(?m)" + text.encode(), options)
+        return re2.compile(text.encode(), options)
     except re2.error as error:
         reason = error.args[0] if error.args else "it cannot be read"
         told = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)

@@ -222,14 +222,17 @@ class _Parser:
     def _any_of(self, depth: int) -> Node:
         operands = [self._all(depth)]
         while self._peek() == "or":
+            self._need(operands[-1])
             self.place += 1
             operands.append(self._all(depth))
         if len(operands) == 1:
             return operands[0]
-        for operand in operands:
-            if operand == All(()):
-                _refuse(self._column(), "an operand on both sides of OR")
+        self._need(operands[-1])
         return AnyOf(tuple(operands))
+
+    def _need(self, operand: Node) -> None:
+        if operand == All(()):
+            _refuse(self._column(), "an operand on both sides of OR")
 
     def _all(self, depth: int) -> Node:
         operands: list[Node] = []

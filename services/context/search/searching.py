@@ -13,6 +13,7 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from threading import Lock
+from typing import NamedTuple
 
 from models.context import FileMatch, LineMatch, SkippedFile
 from models.errors import NotFoundError
@@ -45,6 +46,16 @@ _LONGEST_LINE = 400
 """Characters that are shown of a line."""
 _KEPT_COMMITS = 16
 _IDENTIFIER = re.compile(r"\w{2,}")
+
+
+class _Span(NamedTuple):
+    """A match, by its bytes."""
+
+    line_start: int
+    start: int
+    end: int
+    kind: str | None = None
+    """Of the symbol that is defined there."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +107,7 @@ class _Commit:
     @cached_property
     def _paths(self) -> tuple[bytes, Sequence[int]]:
         """All paths, one a line, and where each begins."""
-        paths = [file.path.encode("utf-8", "surrogateescape").replace(b"\n", b"\x00") for file in self.files]
+        paths = [file.path.replace(b"\n", b"\x00") for file in self.files]
         starts, place = list[int](), 0
         for path in paths:
             starts.append(place)
@@ -221,19 +232,21 @@ class _Plan:
                 return any(self.holds(operand, place, text) for operand in operands)
 
     def matches(self, place: int, text: bytes) -> list[LineMatch]:
-        """The lines that match."""
+        """The lines that match, each with the first match on it."""
         file = self.commit.files[place]
-        spans: dict[int, tuple[int, str | None]] = {}
+        lines: dict[int, _Span] = {}
         if not file.skip:
             for node in _positive(self.query.root):
                 if isinstance(node, Content):
-                    found = islice(self.matchers[id(node)].spans(text), MOST_MATCHES)
-                    spans.update((start, (end, None)) for start, end in found if start not in spans)
+                    for span in islice(_first_on_lines(text, self.matchers[id(node)]), MOST_MATCHES):
+                        known = lines.setdefault(span.line_start, span)
+                        if span.start < known.start:
+                            lines[span.line_start] = span
                 elif isinstance(node, SymbolIs):
                     for symbol in self._symbols(node).get(file.key, ()):
-                        start, end = _place_of(text, symbol)
-                        spans[start] = (end, symbol.kind)
-        return list(islice(_lines(text, spans), MOST_MATCHES))
+                        span = _span_of(text, symbol)
+                        lines[span.line_start] = span
+        return list(_told(text, sorted(lines.values())[:MOST_MATCHES]))
 
     def has_word(self, text: bytes) -> bool:
         """Whether something that the query looks for is a whole word."""
@@ -400,24 +413,31 @@ def _is_word(text: bytes, start: int, end: int) -> bool:
     return not any(char.isalnum() or char == b"_" for char in (before, after) if char)
 
 
-def _place_of(text: bytes, symbol: IndexedSymbol) -> tuple[int, int]:
+def _first_on_lines(text: bytes, pattern: Matcher) -> Iterator[_Span]:
+    passed = 0
+    for start, end in pattern.spans(text):
+        if start >= passed:
+            yield _Span(text.rfind(b"\n", 0, start) + 1, start, end)
+            passed = _end_of_line(text, start)
+
+
+def _span_of(text: bytes, symbol: IndexedSymbol) -> _Span:
     """Where a symbol's name is; its column is in characters."""
-    start = 0
+    line_start = 0
     for _ in range(symbol.line - 1):
-        start = text.find(b"\n", start) + 1
-    line = text[start : _end_of_line(text, start)].decode("utf-8", "replace")
-    start += len(line[: symbol.column - 1].encode())
-    return start, start + len(symbol.name.encode())
+        line_start = text.find(b"\n", line_start) + 1
+    line = text[line_start : _end_of_line(text, line_start)].decode("utf-8", "replace")
+    start = line_start + len(line[: symbol.column - 1].encode())
+    return _Span(line_start, start, start + len(symbol.name.encode()), symbol.kind)
 
 
-def _lines(text: bytes, spans: Mapping[int, tuple[int, str | None]]) -> Iterator[LineMatch]:
-    """The matches in their order, each with its line."""
+def _told(text: bytes, spans: Iterable[_Span]) -> Iterator[LineMatch]:
+    """Matches in their order, each with its line."""
     number, counted = 1, 0
-    for start in sorted(spans):
-        end, kind = spans[start]
+    for line_start, start, end, kind in spans:
         number += text.count(b"\n", counted, start)
         counted = start
-        line_start, line_end = text.rfind(b"\n", 0, start) + 1, _end_of_line(text, start)
+        line_end = _end_of_line(text, start)
         column = len(text[line_start:start].decode("utf-8", "replace"))
         yield LineMatch(
             line=number,

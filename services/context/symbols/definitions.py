@@ -1,13 +1,15 @@
 """What a source file defines: matches of a language's query, named, nested and sorted."""
 
 import re
+import time
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
-from tree_sitter import Node, QueryCursor
+from tree_sitter import Node, QueryCursor, Tree
 
-from services.context.symbols.grammars import Grammar, definitions_query, grammar_of, parse
+from services.context.symbols.grammars import SECONDS, Grammar, definitions_query, grammar_of, parse
+from services.context.symbols.macros import without_macros
 from services.context.symbols.positions import Columns
 
 MAX_NAME = 1_000
@@ -83,12 +85,21 @@ def symbols_of(language: str, source: bytes, path: str = "") -> list[Symbol] | N
     grammar = grammar_of(language, source, path)
     if grammar is None:
         return []
-    tree = parse(grammar, source)
+    tree = _parsed(grammar, source)
     if tree is None:
         return None
     matches = QueryCursor(definitions_query(grammar)).matches(tree.root_node)
     found = _unique(_read(pattern, captures, source, grammar) for pattern, captures in matches)
     return _located(_nested(found, source, grammar), source)
+
+
+def _parsed(grammar: Grammar, source: bytes) -> Tree | None:
+    """The tree of a source, without its macros where they may be what makes errors in it."""
+    deadline = time.monotonic() + SECONDS
+    tree = parse(grammar, source, deadline)
+    if tree and grammar.has_macros and tree.root_node.has_error:
+        return parse(grammar, without_macros(source), deadline) or tree
+    return tree
 
 
 def _read(pattern: int, captures: dict[str, list[Node]], source: bytes, grammar: Grammar) -> _Found | None:

@@ -41,10 +41,12 @@ class Grammar:
     """Files in `queries/`, without their extension; patterns of the first come first."""
     separator: str = "."
     """Stands between the names of nested containers."""
+    has_macros: bool = False
+    """Whether errors in its trees may come from macros that the preprocessor would replace."""
 
 
-_C = Grammar(tree_sitter_c.language, ("c",), "::")
-_CPP = Grammar(tree_sitter_cpp.language, ("c", "cpp"), "::")
+_C = Grammar(tree_sitter_c.language, ("c",), "::", has_macros=True)
+_CPP = Grammar(tree_sitter_cpp.language, ("c", "cpp"), "::", has_macros=True)
 _TSX = Grammar(tree_sitter_typescript.language_tsx, ("ecmascript", "typescript"))
 
 _GRAMMARS = {
@@ -101,11 +103,13 @@ def _parser(grammar: Grammar) -> Parser:
     return parsers[grammar]
 
 
-def parse(grammar: Grammar, source: bytes) -> Tree | None:
-    """The syntax tree of a source, errors in it marked; None when it is over `MAX_BYTES` or takes over `SECONDS`."""
+def parse(grammar: Grammar, source: bytes, deadline: float) -> Tree | None:
+    """The syntax tree of a source, errors in it marked; None when it is too large or not there by the deadline.
+
+    `deadline` is of the monotonic clock.
+    """
     if len(source) > MAX_BYTES:
         return None
-    deadline = time.monotonic() + SECONDS
 
     def read(offset: int, _: Point) -> bytes:
         return source[offset : offset + _CHUNK]

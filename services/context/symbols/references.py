@@ -25,17 +25,17 @@ def references_of(language: str, source: bytes, name: str, path: str = "") -> li
     """Where `name` stands as an identifier: not in comments, texts or longer names; by position.
 
     Approximate: definitions are among them, and so are other things of the same name. Parameters and None as with
-    `symbols_of`, None also when looking at all places takes over `SECONDS`.
+    `symbols_of`; the seconds are those of parsing and looking.
     """
     grammar = grammar_of(language, source, path)
     wanted = name.encode()
     if grammar is None or not wanted or wanted not in source:
         return []
-    tree = parse(grammar, source)
+    deadline = time.monotonic() + SECONDS
+    tree = parse(grammar, source, deadline)
     if tree is None:
         return None
     root, columns, length = tree.root_node, Columns(source), characters(wanted)
-    deadline = time.monotonic() + SECONDS
     found: list[Reference] = []
     for match in re.finditer(rb"(?<!\w)" + re.escape(wanted) + rb"(?!\w)", source):
         node = root.descendant_for_byte_range(*match.span())

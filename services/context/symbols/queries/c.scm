@@ -1,9 +1,9 @@
 ; @declarator stands for the name somewhere inside it: C wraps names into pointers, arrays and parentheses.
 
 (function_definition declarator: (_) @declarator) @function
-(struct_specifier name: (_) @name body: (_)) @struct
-(union_specifier name: (_) @name body: (_)) @struct
-(enum_specifier name: (_) @name body: (_)) @enum
+(struct_specifier name: (_) @declarator body: (_)) @struct
+(union_specifier name: (_) @declarator body: (_)) @struct
+(enum_specifier name: (_) @declarator body: (_)) @enum
 (enumerator name: (identifier) @name) @constant
 ; typedef struct { … } name;
 (type_definition type: (struct_specifier !name body: (_)) declarator: (type_identifier) @name) @struct

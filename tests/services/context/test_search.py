@@ -1,0 +1,258 @@
+"""Search in real repositories: what is found, in which order, and the same as ripgrep finds."""
+
+import json
+import random
+import re
+import subprocess
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from models.context import Indexed, LoadedRepo, LoadRepo
+from models.errors import InvalidInputError, NotFoundError
+from services.context.loading import Loader
+from services.context.search.indexing import build_index
+from services.context.search.query import parse
+from services.context.search.searching import Found, SearchService, Target
+from services.context.supervision import Supervision
+
+Git = Callable[..., str]
+RIPGREP = Path(sysconfig.get_path("scripts")) / "rg"
+FILES: dict[str, bytes] = {
+    "src/retry.py": b'"""Retry."""\n\n\ndef retry(times):\n    return times\n\n\nclass Backoff:\n    retries = 3\n',
+    "src/use.py": b"from retry import retry\n\nretry(3)\nretrying = True\n",
+    "tests/test_retry.py": b"from retry import retry\n\n\ndef test_retry():\n    assert retry(3) == 3\n",
+    "vendor/lib.py": b"def retry():\n    pass\n",
+    "docs/readme.md": "Übung: wie man es erneut versucht (retry)\r\nzweite Zeile\r\n".encode(),
+    "empty.txt": b"",
+    "no newline.txt": b"first\nlast retry",
+    "latin.txt": b"caf\xe9 retry\n",
+    "utf16.txt": "\ufeffretry in UTF-16\n".encode("utf-16-le"),
+    "binary.bin": b"retry\x00retry\n",
+    "min.js": b"var retry=1;" * 5_000,
+    "huge.txt": b"retry\n" * 400_000,
+    "Retry/path.txt": b"nothing\n",
+}
+
+
+class Searched:
+    """A repository of the test's, which is loaded, indexed and searched again and again."""
+
+    def __init__(self, repository: Path, git: Git, loader: Loader, index: Path) -> None:
+        self.path, self.git, self.loader, self.index = repository, git, loader, index
+        self.service = SearchService(index)
+
+    def commit(self, files: dict[str, bytes]) -> LoadedRepo:
+        for name, content in files.items():
+            (self.path / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.path / name).write_bytes(content)
+        self.git(self.path, "add", "-A")
+        self.git(self.path, "commit", "-qm", "files")
+        return self.loader.load(LoadRepo(path=str(self.path)), supervised())
+
+    def indexed(self, repo: LoadedRepo) -> Indexed:
+        with self.loader.opened(repo, supervised()).objects() as objects:
+            return build_index(objects, repo, self.index, supervised())
+
+    def search(self, repo: LoadedRepo, query: str, limit: int = 50, offset: int = 0) -> Found:
+        return self.service.search(parse(query), [target(repo)], limit, offset)
+
+    def lines(self, repo: LoadedRepo, query: str) -> dict[str, list[int]]:
+        return {item.path: [match.line for match in item.matches] for item in self.search(repo, query).items}
+
+
+def supervised() -> Supervision:
+    return Supervision(seconds=60, report=lambda _: None)
+
+
+def target(repo: LoadedRepo) -> Target:
+    return Target(repo.id, repo.name, repo.commit)
+
+
+@pytest.fixture
+def searched(roots: Path, git: Git, loader_for: Callable[..., Loader], tmp_path: Path) -> Searched:
+    path = roots / "searched"
+    path.mkdir()
+    git(path, "init", "-q", "-b", "main")
+    return Searched(path, git, loader_for(), tmp_path / "index")
+
+
+@pytest.fixture
+def repo(searched: Searched) -> LoadedRepo:
+    repo = searched.commit(FILES)
+    searched.indexed(repo)
+    return repo
+
+
+def test_definitions_first_then_words_then_paths_tests_and_vendored_last(searched: Searched, repo: LoadedRepo) -> None:
+    found = searched.search(repo, "retry")
+    assert [item.path for item in found.items] == [
+        "src/retry.py",
+        "vendor/lib.py",
+        "docs/readme.md",
+        "latin.txt",
+        "no newline.txt",
+        "src/use.py",
+        "utf16.txt",
+        "tests/test_retry.py",
+        "Retry/path.txt",
+    ]
+    assert (found.total, found.is_complete, found.next_offset) == (9, True, None)
+
+
+def test_matches_have_their_place_and_what_is_around(searched: Searched, repo: LoadedRepo) -> None:
+    (item,) = searched.search(repo, '"class Backoff"').items
+    (match,) = item.matches
+    assert (match.line, match.column, match.length, match.text) == (8, 1, 13, "class Backoff:")
+    assert (match.before, match.after) == (("",), ("    retries = 3",))
+    assert (item.repo, item.commit, item.lang) == ("searched", repo.commit, "Python")
+    (item,) = searched.search(repo, "versucht").items
+    assert (item.matches[0].column, item.matches[0].text) == (26, "Übung: wie man es erneut versucht (retry)")
+
+
+@pytest.mark.parametrize(
+    ("query", "lines"),
+    [
+        ("retry case:yes path:src/retry.py", {"src/retry.py": [4]}),
+        ('"retry(3)" -path:tests', {"src/use.py": [3]}),
+        (r"/^def \w+\(times\):$/", {"src/retry.py": [4]}),
+        ("times OR zweite", {"src/retry.py": [4, 5], "docs/readme.md": [2]}),
+        ("lang:markdown retry", {"docs/readme.md": [1]}),
+        ("symbol:retry -path:vendor lang:python", {"src/retry.py": [4], "src/use.py": [4], "tests/test_retry.py": [4]}),
+        ("symbol:backoff", {"src/retry.py": [8]}),
+        ("path:empty.txt", {"empty.txt": []}),
+        ("path:*.bin", {"binary.bin": []}),
+        ("repo:searched versucht", {"docs/readme.md": [1]}),
+        ("repo:other versucht", {}),
+        ("retry NOT retry", {}),
+        ("nowhere-at-all", {}),
+        ("(retrying OR Backoff) path:src", {"src/retry.py": [8], "src/use.py": [4]}),
+    ],
+)
+def test_queries(searched: Searched, repo: LoadedRepo, query: str, lines: dict[str, list[int]]) -> None:
+    assert searched.lines(repo, query) == lines
+
+
+def test_what_is_skipped_is_counted_and_told(searched: Searched, repo: LoadedRepo) -> None:
+    (searched.path / "link").symlink_to("/etc/passwd")
+    again = searched.commit({})
+    indexed = searched.indexed(again)
+    assert indexed.skipped == {"binary": 1, "link": 1, "long-line": 1, "too-large": 1}
+    assert (indexed.files, indexed.new_blobs) == (10, 0)
+    told = {skipped.path: skipped.reason for skipped in searched.service.skipped([target(again)])}
+    assert told == {"binary.bin": "binary", "huge.txt": "too-large", "link": "link", "min.js": "long-line"}
+    assert searched.search(again, "root").total == 0
+    assert repo.commit != again.commit
+
+
+def test_a_commit_costs_what_changed_and_the_old_one_is_still_searched(searched: Searched, repo: LoadedRepo) -> None:
+    assert searched.indexed(repo).new_blobs == 0
+    new = searched.commit({"src/new.py": b"retry = 4\n", "src/copy.py": FILES["src/use.py"], "empty.txt": b"x\n"})
+    with pytest.raises(NotFoundError, match="not indexed"):
+        searched.search(new, "retry")
+    assert searched.indexed(new).new_blobs == 2
+    assert searched.lines(new, "path:src retry")["src/copy.py"] == [1, 3, 4]
+    assert "src/new.py" not in searched.lines(repo, "retry")
+
+
+def test_pages_follow_each_other(searched: Searched, repo: LoadedRepo) -> None:
+    whole = [item.path for item in searched.search(repo, "retry").items]
+    paged: list[str] = []
+    offset: int | None = 0
+    while offset is not None:
+        page = searched.search(repo, "retry", limit=4, offset=offset)
+        paged += [item.path for item in page.items]
+        offset = page.next_offset
+    assert paged == whole
+
+
+def test_many_files_are_counted_and_paged_in_their_order(searched: Searched) -> None:
+    repo = searched.commit({f"{number:03}/file.txt": f"common {number}\n".encode() for number in range(300)})
+    searched.indexed(repo)
+    first = searched.search(repo, "common", limit=7)
+    assert (first.total, first.next_offset) == (300, 7)
+    assert [item.path for item in searched.search(repo, "common", 3, 7).items] == [
+        f"{n:03}/file.txt" for n in (7, 8, 9)
+    ]
+    hurried = searched.service.search(parse("common"), [target(repo)], 7, seconds=0)
+    assert (hurried.is_complete, hurried.total) == (False, 1)
+
+
+def test_names_that_are_no_text_are_searched(searched: Searched) -> None:
+    repo = searched.commit({"caf\udce9.txt": b"strange name\n", "a:b\\c\t.txt": b"another\n"})
+    searched.indexed(repo)
+    assert searched.lines(repo, "strange OR another") == {"caf\ufffd.txt": [1], "a:b\\c\t.txt": [1]}
+
+
+@pytest.mark.parametrize("query", ["/(/", "lang:klingon", "path:/[/ x", "symbol:/(/"])
+def test_what_is_wrong_in_a_query_is_told(searched: Searched, repo: LoadedRepo, query: str) -> None:
+    with pytest.raises(InvalidInputError) as refused:
+        searched.search(repo, query)
+    assert refused.value.problems[0].message.startswith("column ")
+
+
+def _ripgrep(folder: Path, pattern: str, left_out: list[str], *options: str) -> set[tuple[str, int]]:
+    globs = [f"--glob=!/{path}" for path in left_out]
+    command = [str(RIPGREP), "--no-config", "--no-ignore", "--hidden", "--glob=!.git", "--json", *globs, *options]
+    done = subprocess.run([*command, "-e", pattern, "."], cwd=folder, capture_output=True, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    found: set[tuple[str, int]] = set()
+    for line in done.stdout.splitlines():
+        event = json.loads(line)
+        if event["type"] == "match":
+            found.add((event["data"]["path"]["text"].removeprefix("./"), event["data"]["line_number"]))
+    return found
+
+
+def test_the_same_lines_as_ripgrep(searched: Searched) -> None:
+    """Of patterns that are cut out of the files, by chance; our own sources are among them."""
+    ours = Path(__file__).parents[3]
+    files = {
+        str(path.relative_to(ours)): path.read_bytes()
+        for folder in ("services/context", "docs", "examples")
+        for path in sorted((ours / folder).rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    repo = searched.commit({**FILES, **files})
+    searched.indexed(repo)
+    left_out = [skipped.path for skipped in searched.service.skipped([target(repo)])]
+    chance = random.Random(6)
+    lines = [line for content in files.values() for line in content.decode("utf-8", "replace").splitlines() if line]
+    for _ in range(250):
+        line = chance.choice(lines)
+        start = chance.randrange(len(line))
+        literal = line[start : start + chance.randint(1, 20)].strip()
+        if not literal or "\ufffd" in literal:
+            continue
+        for case, option in (("yes", "--case-sensitive"), ("no", "--ignore-case")):
+            quoted = literal.replace("\\", "\\\\").replace('"', '\\"')
+            _compare(
+                searched, repo, f'"{quoted}" case:{case}', _ripgrep(searched.path, literal, left_out, "-F", option)
+            )
+    for _ in range(125):
+        words = re.findall(r"[a-z]{2,}", chance.choice(lines))
+        if not words:
+            continue
+        word, other = chance.choice(words), chance.choice(words)
+        pattern = chance.choice(
+            (
+                f"{word}.*{other}",
+                f"^ *{word}",
+                f"{word}$",
+                f"({word}|{other}[a-z]+)",
+                f"{word[:-1]}{word[-1]}?[^a-z ]",
+                f"[{word}]{{3}}_",
+                f"{word} +{other}|{other}\\(",
+                f"\\b{word}\\b",
+            )
+        )
+        expected = _ripgrep(searched.path, pattern, left_out, "--no-unicode", "--case-sensitive")
+        _compare(searched, repo, f"/{pattern}/ case:yes", expected)
+
+
+def _compare(searched: Searched, repo: LoadedRepo, query: str, expected: set[tuple[str, int]]) -> None:
+    found = searched.search(repo, query, limit=1_000)
+    lines = {(item.path, match.line) for item in found.items for match in item.matches}
+    assert lines == expected, (query, sorted(lines ^ expected)[:5])
