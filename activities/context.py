@@ -8,12 +8,31 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.step import Step
-from models.context import LOAD_REPOSITORY, Analysis, Analyze, LoadedRepo, LoadRepo, RemovedRepo, RemoveRepo
+from models.context import (
+    LOAD_REPOSITORY,
+    Analysis,
+    Analyze,
+    Diff,
+    Difference,
+    Index,
+    Indexed,
+    LoadedRepo,
+    LoadRepo,
+    RemovedRepo,
+    RemoveRepo,
+    Search,
+    SearchResults,
+)
 from models.settings import Settings
 from services.context import repositories
 from services.context.analysis import analyze
+from services.context.differences import difference
 from services.context.loading import Loader
 from services.context.repositories import Wanted
+from services.context.search.asking import ask
+from services.context.search.indexing import build_index
+from services.context.search.manifest import IndexFolder
+from services.context.search.searching import SearchService
 from services.context.supervision import Limits, Supervision
 
 T = TypeVar("T")
@@ -27,6 +46,8 @@ class ContextActivities:
         self._limits = limits or Limits()
         self._loader = Loader.of(settings, self._limits)
         self._database = database
+        self._index = settings.index_path
+        self._search = SearchService(settings.index_path)
         self._most_repositories = settings.repos_per_user
         self._most_bytes = int(settings.store_gib * 2**30)
 
@@ -47,6 +68,20 @@ class ContextActivities:
             )
         return loaded
 
+    async def index(self, input: Index, step: Step) -> Indexed:  # noqa: A002 the catalogue's word
+        """Index a loaded repository; loads it again where this worker's store misses the commit."""
+
+        def work(supervision: Supervision) -> Indexed:
+            with self._loader.opened(input.repo, supervision).objects() as objects:
+                return build_index(objects, input.repo, self._index, supervision)
+
+        return await _in_thread(work, step, self._limits.analyze_seconds)
+
+    async def search(self, input: Search, step: Step) -> SearchResults:  # noqa: A002 the catalogue's word
+        """Search for the run's user."""
+        async with self._database.connect() as connection:
+            return await ask(connection, self._search, step.caller, input)
+
     async def analyze(self, input: Analyze, step: Step) -> Analysis:  # noqa: A002 the catalogue's word
         """Measure a loaded repository; loads it again where this worker's store misses the commit."""
 
@@ -59,13 +94,30 @@ class ContextActivities:
             await repositories.touch(connection, input.repo.id)
         return await _in_thread(work, step, self._limits.analyze_seconds)
 
+    async def diff(self, input: Diff, step: Step) -> Difference:  # noqa: A002 the catalogue's word
+        """Compare a loaded repository with another commit of it, which is loaded where the store misses it."""
+
+        def work(supervision: Supervision) -> Difference:
+            stored = self._loader.opened(input.repo, supervision)
+            base = self._loader.commit_of(input.repo, input.base, supervision)
+            with stored.objects() as objects:
+                return difference(objects, input.repo, base, supervision)
+
+        async with self._database.begin() as connection:
+            await repositories.touch(connection, input.repo.id)
+        return await _in_thread(work, step, self._limits.load_seconds)
+
     async def remove_repo(self, input: RemoveRepo, step: Step) -> RemovedRepo:  # noqa: A002, ARG002 as every action
         """Remove a repository from the object store, unless somebody has asked for it meanwhile."""
         async with self._database.begin() as connection:
             wanted = await repositories.is_known(connection, input.id)
             if not wanted:
-                await asyncio.to_thread(self._loader.store.remove, input.id)
+                await asyncio.to_thread(self._remove, input.id)
         return RemovedRepo(id=input.id, removed=not wanted)
+
+    def _remove(self, repository_id: str) -> None:
+        self._loader.store.remove(repository_id)
+        IndexFolder(self._index, repository_id).remove()
 
     async def _make_room(self, besides: str) -> None:
         """Remove what was not used for the longest time while the store is above its quota."""
@@ -77,7 +129,7 @@ class ContextActivities:
                 if victim is None:
                     _log.warning("the object store is above TOOLOO_STORE_GIB, and all of it is in use")
                     return
-                await asyncio.to_thread(self._loader.store.remove, victim)
+                await asyncio.to_thread(self._remove, victim)
                 await repositories.record_evicted(connection, victim)
 
 

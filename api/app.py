@@ -43,6 +43,7 @@ from api.routers import (
     repositories,
     runs,
     schemas,
+    search,
     services,
     users,
     workflows,
@@ -54,6 +55,7 @@ from models.settings import Settings
 from services.analytics.ingest import Ingest
 from services.analytics.learners import LearnerVersion, find_versions
 from services.analytics.open_badges import Issuer
+from services.context.search.searching import SearchService
 from services.identity.tokens import TokenReader
 from services.orchestration.definition_source import DefinitionsInDatabase
 from workflows.compiled import CompiledDefinitions
@@ -74,6 +76,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     analytics.router,
     badges.router,
     reports.router,
+    search.router,
     repositories.router,
     health.router,
     codec.router,
@@ -127,6 +130,7 @@ def create_app(settings: Settings, database: AsyncEngine, temporal_client: Clien
         reports=StepReports(temporal_client),
         ingest=Ingest(database, settings.session_gap_seconds),
         answers=VersionedCache(_KEPT_SECONDS),
+        search=SearchService(settings.index_path),
         versions=Loader(find_user_versions),
         issuer=Issuer(settings.secret.get_secret_value(), settings.base_url),
     )

@@ -17,6 +17,7 @@ from models.settings import Settings
 from services.analytics.ingest import Ingest
 from services.analytics.learners import LearnerVersion
 from services.analytics.open_badges import Issuer
+from services.context.search.searching import SearchService
 from workflows.compiled import CompiledDefinitions
 
 
@@ -34,6 +35,7 @@ class Parts:
     reports: StepReports
     ingest: Ingest
     answers: VersionedCache
+    search: SearchService
     versions: Loader[str, LearnerVersion]
     """Of what is known of users, by id."""
     issuer: Issuer

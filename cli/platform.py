@@ -50,8 +50,8 @@ async def save_platform_definitions(database: AsyncEngine) -> Mapping[str, Plan]
     return plans
 
 
-async def apply_platform_definitions(database: AsyncEngine, temporal: Client) -> None:
-    """Save every platform definition, and let Temporal start those that repeat. Safe to repeat."""
+async def apply_platform_definitions(database: AsyncEngine, temporal: Client) -> Mapping[str, Plan]:
+    """Save every platform definition, and let Temporal start those that repeat; their plans by id. Safe to repeat."""
     plans = await save_platform_definitions(database)
     for name, spec, summary in (
         (RECONCILE, _every(RECONCILE_EVERY), "Bring the record of runs in line with Temporal"),
@@ -60,6 +60,7 @@ async def apply_platform_definitions(database: AsyncEngine, temporal: Client) ->
         (ANALYTICS_NIGHT, _nightly(3, 20), "Compare all metrics with the events they follow from"),
     ):
         await _schedule(temporal, plans[name], spec, summary)
+    return plans
 
 
 def _every(interval: timedelta) -> ScheduleSpec:

@@ -5,10 +5,12 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from cli.checkout import load_checkout
 from cli.platform import apply_platform_definitions
 from cli.stack.files import write_whole
 from cli.stack.home import StackHome
 from cli.stack.temporal_setup import prepare_namespace
+from models.context import LOAD_REPOSITORY
 from models.errors import InvalidInputError
 from models.identity import NewKey, Role
 from models.persistence.database import create_database
@@ -20,7 +22,7 @@ from workflows.client import connect
 
 
 async def prepare(settings: Settings) -> None:
-    """Tables, the Temporal namespace, an admin key for this machine, and the platform's own definitions.
+    """Tables, the Temporal namespace, an admin key for this machine, the platform's own definitions, and `repo:.`.
 
     Raises InvalidInputError without DATABASE_URL, and the errors of the servers as they are.
     """
@@ -35,7 +37,8 @@ async def prepare(settings: Settings) -> None:
             await ensure_admin_key(connection, home.admin_key_file)
         temporal = await connect(BlobStore(database))
         await prepare_namespace(temporal)
-        await apply_platform_definitions(database, temporal)
+        plans = await apply_platform_definitions(database, temporal)
+        await load_checkout(settings, database, temporal, plans[LOAD_REPOSITORY])
     finally:
         await database.dispose()
 

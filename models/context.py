@@ -266,6 +266,8 @@ class SearchResults(Contract):
     is_complete: bool = True
     items: tuple[FileMatch, ...]
     next_cursor: str | None = None
+    not_indexed: tuple[str, ...] = ()
+    """Repositories that were left out, since they cannot be searched yet."""
     skipped: tuple[SkippedFile, ...] | None = None
     """When asked for; at most a thousand."""
 
@@ -339,5 +341,23 @@ DIFF = ActionSpec(
     retry=Retry(max_attempts=3),
     timeout=Timeout(start_to_close=900.0, heartbeat=30.0),
 )
+INDEX = ActionSpec(
+    service="context",
+    name="index",
+    summary="Make a loaded repository searchable: contents, paths and symbols",
+    input=Index,
+    result=Indexed,
+    retry=Retry(max_attempts=3),
+    timeout=Timeout(start_to_close=1_800.0, heartbeat=30.0),
+)
+SEARCH = ActionSpec(
+    service="context",
+    name="search",
+    summary="Search in contents, paths and symbols of all repositories that the caller may read",
+    input=Search,
+    result=SearchResults,
+    retry=Retry(max_attempts=3),
+    timeout=Timeout(start_to_close=60.0),
+)
 
-ACTIONS = (LOAD_REPO, ANALYZE, DIFF, REMOVE_REPO)
+ACTIONS = (LOAD_REPO, INDEX, SEARCH, ANALYZE, DIFF, REMOVE_REPO)

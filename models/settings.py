@@ -74,6 +74,11 @@ class Settings(BaseSettings):
         return self.store or self.home / "store"
 
     @property
+    def index_path(self) -> Path:
+        """Where the context service keeps what searches read; it can be made again."""
+        return self.store_path / "index"
+
+    @property
     def archive_path(self) -> Path:
         """Where old activity events are files."""
         return self.archive_directory or self.home / "archive"

@@ -86,6 +86,9 @@ def _load_repository() -> dict[str, Any]:
         "description": "Loads a Git repository, so that it can be read and searched.",
         "access": {"execute": sorted(role.value for role in WORKFLOW_ROLES)},
         "input": LOAD_REPO.input_schema,
-        "steps": [{"id": "load", "service": "context", "action": "load-repo", "input": "from:input"}],
-        "output": {"repo": "from:load"},
+        "steps": [
+            {"id": "load", "service": "context", "action": "load-repo", "input": "from:input"},
+            {"id": "index", "service": "context", "action": "index", "input": {"repo": "from:load"}},
+        ],
+        "output": {"repo": "from:load", "index": "from:index"},
     }

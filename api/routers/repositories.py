@@ -17,7 +17,7 @@ from api.dependencies import CallerDep, PartsDep
 from api.idempotency import Answer, Idempotency
 from api.pagination import Instant, Page, PageDep, Place, Text
 from api.parts import Parts
-from api.problems import MEDIA_TYPE
+from api.problems import MEDIA_TYPE, is_unexpected
 from api.repeatable import IdempotencyDep
 from api.routing import resource
 from models.context import LOAD_REPOSITORY, REMOVE_REPO, LoadRepo
@@ -99,11 +99,16 @@ async def list_repositories(
 
 @router.get("/context/repos/{repository_id}")
 async def get_repository(repository_id: RepositoryPath, caller: CallerDep, parts: PartsDep) -> Repository:
-    """A repository and how far its load is; `links.run` has the run, with its events."""
+    """A repository and how far its load is; `links.run` has the run. Without `steps` while Temporal is away."""
     found = await _find(parts, repository_id, caller)
     if found.run_id is None or found.status not in {"loading", "indexing"}:
         return found
-    run = await views.show_run(parts, caller, None, found.run_id)
+    try:
+        run = await views.show_run(parts, caller, None, found.run_id)
+    except Exception as error:
+        if is_unexpected(error):
+            raise
+        return found
     if run.status.ended:
         found = await _find(parts, repository_id, caller)
     return found.model_copy(update={"steps": run.steps, "links": {**found.links, "events": run.links["events"]}})

@@ -510,9 +510,13 @@ repository_users = Table(
     Column("ref", String),
     Column("run_id", String),
     Column("granted", Boolean, nullable=False, server_default=text("false")),
+    Column("shares", Boolean, nullable=False, server_default=text("false")),
     _now("created_at"),
 )
-"""Who asked for a repository. `granted`: a load of theirs succeeded, so that they may read what is in it."""
+"""Who asked for a repository. `granted`: a load of theirs succeeded, so that they may read what is in it.
+
+`shares`: and they were an admin, so that everybody may.
+"""
 
 repository_refs = Table(
     "repository_refs",

@@ -10,6 +10,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from models.understanding import DuplicatedBlock, Duplication, LineRange
 
@@ -104,7 +105,7 @@ class DuplicateFinder:
         """Position and hash of every window; none reaches over the end of a file."""
         raw = self._hashes.tobytes()
         size = WINDOW * _HASH_BYTES
-        for start, end in zip(self._starts, (*self._starts[1:], len(self._hashes)), strict=True):
+        for start, end in pairwise((*self._starts, len(self._hashes))):
             for position in range(start, end - WINDOW + 1):
                 offset = position * _HASH_BYTES
                 yield position, hash(raw[offset : offset + size])

@@ -9,6 +9,7 @@ from models.settings import Settings
 from services.context.addresses import AddressRules
 from services.context.fetching import Fetch
 from services.context.local import Roots, take_over
+from services.context.revisions import as_commit
 from services.context.sources import LocalSource, RemoteSource, Source, source_again, source_of
 from services.context.store import RepositoryStore, StoredRepository
 from services.context.supervision import Limits, Supervision
@@ -73,6 +74,18 @@ class Loader:
         if stored is None or not stored.holds(repo.commit):
             raise UnavailableError("the commit was removed from the store while it was loaded")
         return stored
+
+    def commit_of(self, repo: LoadedRepo, ref: str, supervision: Supervision) -> str:
+        """The commit that a ref of the same repository names, held by the store from now on.
+
+        One named in full that the repository's commit reaches is here already; else the source is asked.
+        """
+        stored = self.opened(repo, supervision)
+        if commit := as_commit(ref):
+            with stored.objects() as objects:
+                if any(sha == commit for sha, _ in objects.history_of(repo.commit)):
+                    return commit.decode("ascii")
+        return self._load(source_again(repo.source), ref, supervision).commit
 
     def _load(self, source: Source, ref: str | None, supervision: Supervision) -> LoadedRepo:
         try:

@@ -132,6 +132,15 @@ def _alternates(objects: Path) -> Iterator[Path | None]:
             yield _resolved(objects / line)
 
 
+def head_of(source: LocalRepository) -> str | None:
+    """The commit that is checked out; None before the first. Raises what dulwich raises for what it cannot read."""
+    with Repo(str(source.path)) as repository:
+        try:
+            return repository.head().decode("ascii")
+        except KeyError:
+            return None
+
+
 def take_over(
     source: LocalRepository, ref: str | None, target: StoredRepository, limit: int, supervision: Supervision
 ) -> tuple[str, int]:

@@ -22,6 +22,8 @@ from models.repositories import LoadProblem, Repository
 
 HEAD = "HEAD"
 """The name under which the default branch is remembered."""
+CHECKOUT_NAME = "."
+"""The name of the checkout that the platform runs from."""
 EVICTED = LoadProblem(code="evicted", message="removed to make room for others: refresh it to load it again")
 _NOT_LOADED = LoadProblem(code="not-loaded", message="no load of it has succeeded")
 _ENDED = "the run that loads it was {status}"
@@ -32,6 +34,7 @@ _SEEN = """
            coalesce(chosen.commit, r.commit) AS commit, coalesce(chosen.commits, r.commits) AS commits,
            r.bytes, r.loaded_at, r.status AS stored_status, run.run_id, run.status AS run_status,
            run.ended_at AS run_ended_at, run.error AS run_error,
+           r.loaded_at >= run.started_at AS run_has_loaded,
            r.shared OR :sees_all OR coalesce(claim.granted, false) AS readable
     FROM repositories r
     LEFT JOIN repository_users claim ON claim.repository_id = r.id AND claim.owner_id = :owner
@@ -55,7 +58,7 @@ _VISIBLE = text(
     AND (r.shared OR :sees_all OR coalesce(claim.granted, false)) AND r.commit IS NOT NULL ORDER BY r.name, r.id
 """
 )
-_LOCK_USER = text("SELECT FROM users WHERE id = :owner FOR NO KEY UPDATE")
+_LOCK_USER = text("SELECT id FROM users WHERE id = :owner FOR NO KEY UPDATE")
 _GUARD = text("SELECT pg_advisory_xact_lock(hashtextextended('repository/' || CAST(:id AS text), 0))")
 _KNOWN = text("SELECT id FROM repositories WHERE id = :id")
 _COUNT = text("SELECT count(*) FROM repository_users WHERE owner_id = :owner AND repository_id <> :id")
@@ -82,7 +85,7 @@ _LOADED = text("""
     WHERE id = :id
 """).bindparams(bindparam("ref"))
 _GRANT = text("""
-    UPDATE repository_users SET granted = true,
+    UPDATE repository_users SET granted = true, shares = :admin,
         run_id = CASE WHEN run_id = :run_id AND NOT :keeps_run THEN NULL ELSE run_id END
     WHERE repository_id = :id AND owner_id = :owner
 """)
@@ -92,14 +95,20 @@ _NAME_REF = text("""
     DO UPDATE SET commit = excluded.commit, commits = excluded.commits, loaded_at = now()
 """)
 _REFS = text("SELECT ref, commit FROM repository_refs WHERE repository_id = :id AND ref = ANY(:names)")
+_LOADED_OR_LOADING = text("""
+    SELECT EXISTS (
+        SELECT FROM repository_users claim LEFT JOIN runs USING (run_id)
+        LEFT JOIN repository_refs head ON head.repository_id = claim.repository_id AND head.ref = 'HEAD'
+        WHERE claim.repository_id = :id AND claim.owner_id = :owner
+        AND (head.commit = :commit OR runs.run_id IS NOT NULL AND runs.ended_at IS NULL))
+""")
+_RENAME = text("UPDATE repositories SET name = source WHERE name = '.' AND id <> :id")
 _TOUCH = text("UPDATE repositories SET used_at = now() WHERE id = :id AND used_at < now() - interval '1 minute'")
 _LOCK = text("SELECT FROM repositories WHERE id = :id FOR UPDATE")
 _UNCLAIM = text("DELETE FROM repository_users WHERE repository_id = :id AND (:all OR owner_id = :owner)")
 _UNSHARE = text("""
-    UPDATE repositories SET shared = EXISTS (
-        SELECT FROM repository_users claim JOIN users ON users.id = claim.owner_id
-        WHERE claim.repository_id = :id AND claim.granted AND users.role = 'admin')
-    WHERE id = :id AND shared
+    UPDATE repositories
+    SET shared = EXISTS (SELECT FROM repository_users WHERE repository_id = :id AND shares) WHERE id = :id AND shared
 """)
 _DROP = text("""
     DELETE FROM repositories WHERE id = :id
@@ -168,11 +177,12 @@ async def named_commits(connection: AsyncConnection, repository_id: str, names: 
 async def claim(connection: AsyncConnection, caller: Caller, wanted: Wanted, most: int) -> None:
     """Note that somebody asks for a repository; again, with the run that loads it now.
 
-    Raises ConflictError `repository-quota` when they have `most` others.
+    Raises ConflictError `repository-quota` when they have `most` others, NotFoundError for who was erased meanwhile.
     """
     owner = {"owner": caller.user_id, "id": wanted.id}
     await connection.execute(_GUARD, {"id": wanted.id})
-    await connection.execute(_LOCK_USER, {"owner": caller.user_id})  # two claims at once count each other
+    if await connection.scalar(_LOCK_USER, {"owner": caller.user_id}) is None:  # so two claims count each other
+        raise NotFoundError("There is no such user.")
     held = await connection.scalar(_COUNT, owner) or 0
     if held >= most and caller.user_id != SYSTEM_USER:
         raise ConflictError(
@@ -199,7 +209,19 @@ async def record_loaded(
     new = {"ref": loaded.ref, "bytes": size, "admin": caller.role is Role.ADMIN}
     if (await connection.execute(_LOADED, {**run, **content, **new})).rowcount:
         await connection.execute(_NAME_REF, {"id": loaded.id, "ref": loaded.ref or HEAD, **content})
-        await connection.execute(_GRANT, {**run, "owner": caller.user_id})
+        await connection.execute(_GRANT, {**run, "owner": caller.user_id, "admin": new["admin"]})
+
+
+async def is_loaded(connection: AsyncConnection, repository_id: str, caller: Caller, commit: str) -> bool:
+    """Whether the caller's default branch is at a commit, or a load of theirs is under way. Others who ask wait."""
+    await connection.execute(_GUARD, {"id": repository_id})
+    row = {"id": repository_id, "owner": caller.user_id, "commit": commit}
+    return bool(await connection.scalar(_LOADED_OR_LOADING, row))
+
+
+async def rename_others(connection: AsyncConnection, repository_id: str) -> None:
+    """Leave the name `.` to one repository: a checkout that was moved is another one."""
+    await connection.execute(_RENAME, {"id": repository_id})
 
 
 async def touch(connection: AsyncConnection, repository_id: str) -> None:
@@ -288,7 +310,7 @@ def _repository(row: Row[Any], caller: Caller) -> Repository:
 def _state(row: Row[Any]) -> tuple[Any, LoadProblem | None]:
     """How the caller's last load went: as its run did, and after that as the store says."""
     if row.run_id is not None and row.run_ended_at is None:
-        return ("indexing" if row.stored_status == "indexing" else "loading"), None
+        return ("indexing" if row.readable and row.run_has_loaded else "loading"), None
     if row.run_id is not None and row.run_status != "completed":
         return "failed", _problem(row.run_error) or LoadProblem(
             code=row.run_status, message=_ENDED.format(status=row.run_status.replace("_", " "))

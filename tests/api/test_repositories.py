@@ -12,16 +12,18 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
 from pydantic import SecretStr
-from sqlalchemy import text
+from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.context import ContextActivities
 from activities.step import Step
 from cli.platform import save_platform_definitions
 from models.context import LOAD_REPOSITORY, LoadedRepo, LoadRepo, RemoveRepo
-from models.errors import ConflictError
+from models.errors import ConflictError, NotFoundError
 from models.identity import SYSTEM_USER, Caller, Role
+from models.persistence.tables import users
 from models.settings import Settings
+from services.analytics.erasure import erase_user
 from services.context.repositories import visible
 from services.context.store import RepositoryStore
 from tests.api.clients import MakeKey, client_of, problem
@@ -75,6 +77,9 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture(autouse=True)
 async def _platform(database: AsyncEngine) -> None:
     await save_platform_definitions(database)
+    async with database.begin() as connection:
+        for caller in (ADA, BOB, ROOT):
+            await connection.execute(insert(users).values(id=caller.user_id, role=caller.role.value))
 
 
 @pytest.fixture
@@ -136,6 +141,7 @@ async def test_a_load_is_recorded_with_its_run_and_is_ready_when_the_worker_has_
     assert loaded == (await worker.load_repo(LoadRepo(path=str(repository)), step)).model_copy(
         update={"bytes_fetched": loaded.bytes_fetched}
     )
+    assert (await shown(learner, accepted["id"]))["status"] == "indexing"
     await end_run(database, accepted["run_id"], "completed")
     ready = await shown(learner, accepted["id"])
     assert (ready["id"], ready["status"], ready["commit"], ready["commits"]) == (loaded.id, "ready", loaded.commit, 3)
@@ -333,9 +339,9 @@ async def test_nobody_has_more_repositories_than_the_quota(
     refused = next(answer for answer in answers if answer.status_code == 409)
     assert "TOOLOO_REPOS_PER_USER" in problem(refused, 409, "repository-quota")["detail"]
     assert (await post(bob, path=str(copies[0]))).status_code == 202
+    third = next(copy for copy, answer in zip(copies, answers, strict=True) if answer is refused)
     with pytest.raises(ConflictError, match="TOOLOO_REPOS_PER_USER"):
-        for copy in copies:
-            await load(worker, ADA, copy)
+        await load(worker, ADA, third)
     mine = (await learner.get(REPOS)).json()["items"][0]["id"]
     assert (await learner.delete(f"{REPOS}/{mine}")).status_code == 204
     assert (await post(learner, path=str(repository))).status_code == 202
@@ -376,16 +382,20 @@ async def test_two_loads_at_once_are_one_as_far_as_the_store_goes(
 
 
 async def test_what_is_given_up_while_it_is_loaded_does_not_come_back(
-    learner: AsyncClient, worker: ContextActivities, repository: Path, database: AsyncEngine
+    learner: AsyncClient,
+    worker: ContextActivities,
+    repository: Path,
+    database: AsyncEngine,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     accepted = (await post(learner, path=str(repository))).json()
     store, claimed, go_on = worker._loader.store, asyncio.Event(), asyncio.Event()
 
-    async def pause(_: str) -> None:
+    async def pause(besides: str) -> None:
         claimed.set()
         await go_on.wait()
 
-    worker._make_room = pause
+    monkeypatch.setattr(worker, "_make_room", pause)
     step = Step(accepted["run_id"], "load", LOAD_REPOSITORY, 1, ADA)
     load_of_it = asyncio.create_task(worker.load_repo(LoadRepo(path=str(repository)), step))
     await claimed.wait()
@@ -507,6 +517,19 @@ async def test_a_store_out_of_reach_is_said(
     problem(await learner.get(f"{REPOS}/{loaded.id}/tree"), 409, "not-loaded")
     store.rename(store.with_name("away"))
     problem(await learner.get(f"{REPOS}/{loaded.id}/tree"), 503, "unavailable")
+
+
+async def test_who_is_erased_leaves_no_claim(
+    bob: AsyncClient, worker: ContextActivities, repository: Path, database: AsyncEngine
+) -> None:
+    loaded = await load(worker, ADA, repository)
+    await load(worker, BOB, repository)
+    async with database.begin() as connection:
+        await erase_user(connection, "ada", "somebody", "root")
+    assert await count(database, "SELECT count(*) FROM repository_users") == 1
+    assert (await shown(bob, loaded.id))["status"] == "ready"
+    with pytest.raises(NotFoundError):
+        await load(worker, ADA, repository)
 
 
 async def test_strangers_get_nothing(stranger: AsyncClient) -> None:

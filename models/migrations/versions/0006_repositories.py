@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("ref", sa.String()),
         sa.Column("run_id", sa.String()),
         sa.Column("granted", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("shares", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         _now("created_at"),
     )
     op.create_index("ix_repository_users_owner_id", "repository_users", ["owner_id"])

@@ -3,12 +3,16 @@
 A commit can be searched once its manifest is there; it is written last, whole, beside the index.
 """
 
+import shutil
 from pathlib import Path
 
 import msgspec
 
 FORMAT = 1
 """Of manifests and of the index: other ones are made again."""
+
+
+_COMMIT_DIGITS = 40
 
 
 class FileEntry(msgspec.Struct, array_like=True, gc=False):
@@ -82,6 +86,17 @@ class IndexFolder:
         unfinished.write_bytes(data)
         unfinished.replace(self._manifest(manifest.commit))
         return len(data)
+
+    def remove(self) -> None:
+        """Delete the index, and with it what may be searched."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def commits(self) -> list[str]:
+        """The commits that can be searched."""
+        try:
+            return sorted(path.name for path in self._manifests.iterdir() if len(path.name) == _COMMIT_DIGITS)
+        except FileNotFoundError:
+            return []
 
     def bytes(self) -> int:
         """What it takes on the disk."""

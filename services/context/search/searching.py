@@ -303,6 +303,10 @@ class SearchService:
         """Whether a commit can be searched."""
         return IndexFolder(self._root, target.id).holds(target.commit)
 
+    def commits(self, repository_id: str) -> list[str]:
+        """The commits of a repository that can be searched."""
+        return IndexFolder(self._root, repository_id).commits()
+
     def _commit(self, target: Target) -> _Commit:
         key = (target.id, target.commit)
         with self._lock:

@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
-from tree_sitter import Node, QueryCursor, Tree
+from tree_sitter import Node, QueryCursor
 
 from services.context.symbols.grammars import SECONDS, Grammar, definitions_query, grammar_of, parse
-from services.context.symbols.macros import without_macros
 from services.context.symbols.positions import Columns
 
 MAX_NAME = 1_000
@@ -85,21 +84,12 @@ def symbols_of(language: str, source: bytes, path: str = "") -> list[Symbol] | N
     grammar = grammar_of(language, source, path)
     if grammar is None:
         return []
-    tree = _parsed(grammar, source)
+    tree = parse(grammar, grammar.repair(source) if grammar.repair else source, time.monotonic() + SECONDS)
     if tree is None:
         return None
     matches = QueryCursor(definitions_query(grammar)).matches(tree.root_node)
     found = _unique(_read(pattern, captures, source, grammar) for pattern, captures in matches)
     return _located(_nested(found, source, grammar), source)
-
-
-def _parsed(grammar: Grammar, source: bytes) -> Tree | None:
-    """The tree of a source, without its macros where they may be what makes errors in it."""
-    deadline = time.monotonic() + SECONDS
-    tree = parse(grammar, source, deadline)
-    if tree and grammar.has_macros and tree.root_node.has_error:
-        return parse(grammar, without_macros(source), deadline) or tree
-    return tree
 
 
 def _read(pattern: int, captures: dict[str, list[Node]], source: bytes, grammar: Grammar) -> _Found | None:
@@ -178,24 +168,25 @@ def _nested(found: list[_Found], source: bytes, grammar: Grammar) -> Iterable[tu
         name = _name(each, source)
         container = grammar.separator.join(filter(None, (path, each.owner)))
         if each.kind is not None:
-            yield each, _kind(each, outer, name), name, container
+            yield each, _kind(each.kind, each.owner, outer, name), name, container
         if each.kind is not Kind.TYPE and len(around) < MAX_NESTING:
             around.append((each, grammar.separator.join(filter(None, (container, name)))))
 
 
 def _name(found: _Found, source: bytes) -> str:
-    """A name as people write it where they use it."""
-    return "".join(_text(found.name, source).removeprefix(":").split())
+    """A name as people write it where they use it: no colon before a Ruby symbol, one spelling for operators."""
+    text = _text(found.name, source).removeprefix(":")
+    if found.name.type == "operator_cast":
+        text = text.partition("(")[0]
+    return re.sub(r"^operator (?=\W)", "operator", " ".join(text.split()))
 
 
-def _kind(found: _Found, outer: _Found | None, name: str) -> Kind:
+def _kind(kind: Kind, owner: str, outer: _Found | None, name: str) -> Kind:
     """The kind that surroundings and spelling make of the query's."""
-    kind = found.kind
-    if kind is Kind.FUNCTION and (found.owner or (outer and outer.kind in _HAVE_METHODS)):
+    if kind is Kind.FUNCTION and (owner or (outer and outer.kind in _HAVE_METHODS)):
         return Kind.METHOD
     if kind is Kind.VARIABLE and _CAPITALS.fullmatch(name):
         return Kind.CONSTANT
-    assert kind is not None
     return kind
 
 

@@ -20,6 +20,8 @@ import tree_sitter_rust
 import tree_sitter_typescript
 from tree_sitter import Language, Parser, Point, Query, Tree
 
+from services.context.symbols.repairs import without_backquotes, without_macros
+
 MAX_BYTES = 2 * 2**20
 """Of a source file; larger ones are generated or data."""
 SECONDS = 2.0
@@ -41,12 +43,12 @@ class Grammar:
     """Files in `queries/`, without their extension; patterns of the first come first."""
     separator: str = "."
     """Stands between the names of nested containers."""
-    has_macros: bool = False
-    """Whether errors in its trees may come from macros that the preprocessor would replace."""
+    repair: Callable[[bytes], bytes] | None = None
+    """Takes out of a source what the grammar is known to misread, without moving the rest."""
 
 
-_C = Grammar(tree_sitter_c.language, ("c",), "::", has_macros=True)
-_CPP = Grammar(tree_sitter_cpp.language, ("c", "cpp"), "::", has_macros=True)
+_C = Grammar(tree_sitter_c.language, ("c",), "::", without_macros)
+_CPP = Grammar(tree_sitter_cpp.language, ("cpp", "c"), "::", without_macros)
 _TSX = Grammar(tree_sitter_typescript.language_tsx, ("ecmascript", "typescript"))
 
 _GRAMMARS = {
@@ -58,7 +60,7 @@ _GRAMMARS = {
     "Python": Grammar(tree_sitter_python.language, ("python",)),
     "Ruby": Grammar(tree_sitter_ruby.language, ("ruby",), "::"),
     "Rust": Grammar(tree_sitter_rust.language, ("rust",), "::"),
-    "Shell": Grammar(tree_sitter_bash.language, ("bash",)),
+    "Shell": Grammar(tree_sitter_bash.language, ("bash",), repair=without_backquotes),
     "TypeScript": Grammar(tree_sitter_typescript.language_typescript, ("ecmascript", "typescript")),
 }
 LANGUAGES = frozenset(_GRAMMARS)

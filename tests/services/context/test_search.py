@@ -1,11 +1,16 @@
 """Search in real repositories: what is found, in which order, and the same as ripgrep finds."""
 
 import json
+import multiprocessing
+import os
 import random
 import re
+import shutil
+import signal
 import subprocess
 import sysconfig
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -256,3 +261,46 @@ def _compare(searched: Searched, repo: LoadedRepo, query: str, expected: set[tup
     found = searched.search(repo, query, limit=1_000)
     lines = {(item.path, match.line) for item in found.items for match in item.matches}
     assert lines == expected, (query, sorted(lines ^ expected)[:5])
+
+
+def _index_and_stop(loader: Loader, repo: LoadedRepo, index: Path, files: int) -> None:
+    """In a process of its own: kill -9 after so many reports of progress."""
+
+    def report(_: object) -> None:
+        nonlocal files
+        files -= 1
+        if files == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with loader.opened(repo, supervised()).objects() as objects:
+        build_index(objects, repo, index, Supervision(seconds=60, report=report))
+
+
+@pytest.mark.parametrize("reports", [1, 2, 3])
+def test_indexing_that_was_killed_is_not_served_and_the_next_one_completes(searched: Searched, reports: int) -> None:
+    repo = searched.commit({f"{number}.txt": f"common {number}\n".encode() for number in range(1_600)})
+    child = multiprocessing.get_context("spawn").Process(
+        target=_index_and_stop, args=(searched.loader, repo, searched.index, reports)
+    )
+    child.start()
+    child.join(60)
+    assert child.exitcode == -signal.SIGKILL
+    with pytest.raises(NotFoundError, match="not indexed"):
+        searched.search(repo, "common")
+    assert searched.indexed(repo).files == 1_600
+    assert searched.search(repo, "common", limit=1).total == 1_600
+
+
+def test_two_at_once_index_a_commit_once(searched: Searched) -> None:
+    repo = searched.commit({f"{number}.txt": f"common {number}\n".encode() for number in range(300)})
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(searched.indexed, [repo, repo]))
+    assert sorted(result.new_blobs for result in results) == [0, 300]
+
+
+def test_an_index_that_was_deleted_is_made_again(searched: Searched, repo: LoadedRepo) -> None:
+    before = searched.lines(repo, "retry")
+    shutil.rmtree(searched.index)
+    assert searched.indexed(repo).new_blobs > 0
+    searched.service = SearchService(searched.index)
+    assert searched.lines(repo, "retry") == before

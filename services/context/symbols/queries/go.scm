@@ -15,8 +15,8 @@
 (type_alias name: (type_identifier) @name) @type
 
 (field_declaration name: (field_identifier) @name) @field
-(source_file (const_declaration (const_spec name: (identifier) @name) @constant))
+(source_file (const_declaration (const_spec (identifier) @name) @constant))
 (source_file (var_declaration [
-  (var_spec name: (identifier) @name) @variable
-  (var_spec_list (var_spec name: (identifier) @name) @variable)
+  (var_spec (identifier) @name) @variable
+  (var_spec_list (var_spec (identifier) @name) @variable)
 ]))

@@ -1,3 +1,4 @@
+(class name: (identifier) @name) @class
 (class_declaration name: (identifier) @name) @class
 (field_definition
   property: [(property_identifier) (private_property_identifier)] @name

@@ -1,3 +1,4 @@
+(class name: (type_identifier) @name) @class
 (class_declaration name: (type_identifier) @name) @class
 (abstract_class_declaration name: (type_identifier) @name) @class
 (interface_declaration name: (type_identifier) @name) @interface
