@@ -1,7 +1,7 @@
 """Our symbols against universal-ctags': which of the functions and classes it finds, we find too, and how fast.
 
-`./tooloo bench symbols_oracle PATH… [--language NAME] [--misses N]` walks the folders and prints a table by language; `--misses` shows
-some names that only ctags has. A name is found when ours has its spelling and its line.
+`python -m benchmarks.symbols_oracle PATH… [--language NAME] [--misses N]` walks the folders and prints a table by
+language; `--misses` shows some names that only ctags has. A name is found when ours has its spelling and its line.
 """
 
 import argparse

@@ -14,6 +14,7 @@ class Benchmark(StrEnum):
 
     ANALYTICS = "analytics"
     ORACLE = "analytics_oracle"
+    SEARCH = "search"
     OVERHEAD = "overhead"
 
 

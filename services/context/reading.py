@@ -36,7 +36,7 @@ MAX_FILE = 2 * 2**20
 MAX_WALK = 20_000
 """Commits that are looked at for one page of a history; some seconds of work."""
 LEAST_DIGITS = 4
-_HEX = re.compile(r"[0-9a-f]{4,40}")
+_HEX = re.compile(rf"[0-9a-f]{{{LEAST_DIGITS},40}}")
 _LINES = re.compile(r"([1-9]\d{0,8})(?:-([1-9]\d{0,8}))?")
 _SUBJECT = 500
 _LATEST = 253_402_300_799

@@ -21,16 +21,16 @@ _MONTH = re.compile(r"[0-9]{4}-(?:0[1-9]|1[0-2])")
 
 @dataclass(frozen=True)
 class BusFactor:
-    """The fewest people who together made half of the commits."""
+    """The fewest people who together made more than half of the commits."""
 
     people: int
     at_least: bool
-    """Whether the contributors listed do not reach half, so that it takes more of them."""
+    """Whether the contributors listed do not reach so many, so that it takes more of them."""
 
 
 @dataclass(frozen=True)
 class HotSpot:
-    """A file among the most changed, more than once, that holds a function of a complexity above COMPLEX."""
+    """A file changed more than once that holds a function of a complexity above COMPLEX."""
 
     path: str
     commits: int
@@ -73,6 +73,10 @@ class Figures:
     """Listed findings by severity, the gravest first."""
     rules: dict[str, int]
     """Listed findings by rule, the most frequent first."""
+    ecosystems: dict[str, int]
+    """Listed dependencies by where they come from, the most frequent first."""
+    scopes: dict[str, int]
+    """Listed dependencies by what they are for."""
 
 
 def derive(analysis: Analysis) -> Figures:
@@ -87,15 +91,21 @@ def derive(analysis: Analysis) -> Figures:
         language_lines=sum(stats.lines for stats in analysis.languages),
         text_files=sum(stats.files for stats in analysis.languages),
         contributor_commits=sum(contributor.commits for contributor in analysis.contributors),
-        bus_factor=_bus_factor([person.commits for person in analysis.contributors], analysis.commits),
+        bus_factor=_bus_factor(analysis),
         changing=any(file.commits > 1 for file in analysis.hot_files),
-        hot_spots=_hot_spots(analysis.hot_files, worst),
+        hot_spots=_measured_hot_spots(analysis) if analysis.ownership else _hot_spots(analysis.hot_files, worst),
         highest_complexity={path: worst[path].complexity for path in sorted(worst)},
         by_year=_by_year(months),
         recent_commits=sum(count for month, count in months.items() if month > last_month - 12),
         severities={name: severities[name] for name in sorted(severities, key=_severity_rank)},
-        rules={name: rules[name] for name in sorted(rules, key=lambda name: (-rules[name], name))},
+        rules=_ranked(rules),
+        ecosystems=_ranked(Counter(each.ecosystem for each in analysis.dependencies)),
+        scopes=_ranked(Counter(each.scope for each in analysis.dependencies)),
     )
+
+
+def _ranked(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: counts[name] for name in sorted(counts, key=lambda name: (-counts[name], name))}
 
 
 def periods(activity: Iterable[MonthActivity]) -> tuple[Period, ...]:
@@ -146,12 +156,15 @@ def _main_languages(analysis: Analysis) -> tuple[str, ...]:
     return tuple(stats.language for stats in ranked[:wanted])
 
 
-def _bus_factor(commits: Iterable[int], total: int) -> BusFactor | None:
-    reached, people = 0, 0
-    for count in sorted(commits, reverse=True):
+def _bus_factor(analysis: Analysis) -> BusFactor | None:
+    """As measured from all authors; for analyses stored before that, from those that they list."""
+    if analysis.ownership and analysis.ownership.bus_factor:
+        return BusFactor(analysis.ownership.bus_factor, at_least=False)
+    total, reached, people = analysis.commits, 0, 0
+    for count in sorted((person.commits for person in analysis.contributors), reverse=True):
         reached += count
         people += 1
-        if 2 * reached >= total > 0:
+        if 2 * reached > total > 0:
             return BusFactor(people, at_least=False)
     return BusFactor(people + 1, at_least=True) if total > 0 and people else None
 
@@ -163,6 +176,14 @@ def _worst_functions(functions: Iterable[FunctionComplexity]) -> dict[str, Funct
         if function.path not in worst or function.complexity > worst[function.path].complexity:
             worst[function.path] = function
     return worst
+
+
+def _measured_hot_spots(analysis: Analysis) -> tuple[HotSpot, ...]:
+    return tuple(
+        HotSpot(spot.path, spot.commits, spot.function, spot.line, spot.complexity, spot.score)
+        for spot in analysis.hot_spots
+        if spot.complexity > COMPLEX
+    )
 
 
 def _hot_spots(hot_files: Iterable[FileChurn], worst: Mapping[str, FunctionComplexity]) -> tuple[HotSpot, ...]:

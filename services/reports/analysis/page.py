@@ -35,11 +35,14 @@ def _sections(
         ("languages", "Languages", analysis.languages),
         ("history", "History", figures.by_year),
         ("contributors", "Contributors", analysis.contributors),
+        ("ownership", "Ownership", analysis.ownership and analysis.ownership.files),
         ("hot-files", "Most changed files", figures.changing),
         ("complexity", "Complexity", analysis.complex_functions),
+        ("duplication", "Duplication", analysis.duplication.compared_lines),
         ("largest-files", "Largest files", analysis.largest_files),
         ("findings", "Findings", True),
         ("tests", "Tests and dependencies", True),
+        ("licenses", "Licences", analysis.licenses),
         ("method", "How to read this", True),
     )
     return tuple((anchor, words) for anchor, words, present in sections if present)

@@ -9,10 +9,13 @@ from services.reports.analysis.figures import COMPLEX, SEVERITIES, TABLE_ROWS, F
 from services.reports.analysis.page import page_context
 from services.reports.analysis.rules import RULES, VOICE, observe
 from services.reports.documents import Documents, render
-from services.reports.wording import counted, percent, visible
+from services.reports.wording import counted, percent, share, visible
 
 FINDING_ROWS = 100
 MANIFEST_ROWS = 50
+DEPENDENCY_ROWS = 100
+PLACES = 3
+"""Of a duplicated block that are named."""
 
 
 def write_analysis_report(analysis: Analysis, title: str | None = None) -> Documents:
@@ -27,6 +30,9 @@ def write_analysis_report(analysis: Analysis, title: str | None = None) -> Docum
         "complex": COMPLEX,
         "rows": TABLE_ROWS,
         "manifest_rows": MANIFEST_ROWS,
+        "dependency_rows": DEPENDENCY_ROWS,
+        "places": PLACES,
+        "share": share,
         "severities": SEVERITIES,
         "findings_listed": min(FINDING_ROWS, len(analysis.findings)),
         "busiest_year": max((year.commits for year in figures.by_year), default=0),

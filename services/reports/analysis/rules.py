@@ -13,7 +13,7 @@ LARGE_FILE_LINES = 1_000
 NOT_CODE = (".md", ".rst", ".txt", ".adoc", ".csv", ".json", ".lock", ".svg", ".xml", ".yaml", ".yml", ".po")
 """Files that may be long and change often without being hard to maintain."""
 SHARED_KNOWLEDGE = 4
-"""People who together made half of the commits, from which on knowledge counts as shared."""
+"""People who together made more than half of the commits, from which on knowledge counts as shared."""
 ENOUGH_COMMITS = 20
 """Commits below which nothing is said about people and changes."""
 ENOUGH_FUNCTIONS = 10
@@ -71,7 +71,7 @@ def _knowledge(analysis: Analysis, figures: Figures) -> Observation | None:
         return Observation("risk", "bus-factor", "Bus factor 1", text)
     if factor.people >= SHARED_KNOWLEDGE:
         least = "at least " if factor.at_least else ""
-        text = f"It takes {least}{number(factor.people)} people to make up half of the commits."
+        text = f"It takes {least}{number(factor.people)} people to make up more than half of the commits."
         return Observation("strength", "bus-factor", "Shared knowledge", text)
     return None
 
@@ -127,13 +127,13 @@ def _large_and_changing(analysis: Analysis, _figures: Figures) -> Observation | 
 RULES = (
     Rule("Findings: a risk when any has severity error; a strength when there are none at all.", _findings),
     Rule(
-        f"Hot spots: files among the most changed that hold a function of complexity above {COMPLEX}, ranked by "
+        f"Hot spots: files changed more than once that hold a function of complexity above {COMPLEX}, ranked by "
         "commits times the highest complexity. A risk when there are any; a strength when there are none in "
         f"{ENOUGH_FUNCTIONS} functions or more; silent below {ENOUGH_COMMITS} commits.",
         _hot_spot,
     ),
     Rule(
-        "Bus factor: the fewest people who together made half of the commits. A risk when it is 1, a strength from "
+        "Bus factor: the fewest people who together made more than half of the commits. A risk when it is 1, a strength from "
         f"{SHARED_KNOWLEDGE}; silent below {ENOUGH_COMMITS} commits. People count by the name in their commits, so "
         "one person with two names counts twice.",
         _knowledge,

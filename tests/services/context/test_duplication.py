@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.understanding import DuplicatedBlock, Duplication
-from services.context.duplication import TOP_BLOCKS, WINDOW, DuplicateFinder, code_lines, is_generated
+from services.context.duplication import MAX_LINES, TOP_BLOCKS, WINDOW, DuplicateFinder, code_lines, is_generated
 
 FILES = st.lists(
     st.lists(st.sampled_from(["a", "b"]), max_size=15).map(lambda lines: lines * 2)
@@ -17,8 +17,8 @@ FILES = st.lists(
 """Few different lines, so that they repeat, within files too."""
 
 
-def find(files: list[list[str]], **options: int) -> Duplication:
-    finder = DuplicateFinder(**options)
+def find(files: list[list[str]], max_lines: int = MAX_LINES) -> Duplication:
+    finder = DuplicateFinder(max_lines)
     for number, lines in enumerate(files):
         finder.add(f"f{number}", "".join(f"{line}\n" for line in lines).encode(), "Go")
     return finder.result()

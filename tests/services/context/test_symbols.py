@@ -1,4 +1,4 @@
-"""Symbols of awkward sources, by tables; bounds, by hostile ones; and universal-ctags as the oracle where it is there."""
+"""Symbols of awkward sources by tables, bounds by hostile ones, and universal-ctags as the oracle where it is there."""
 
 import shutil
 import subprocess
@@ -400,7 +400,7 @@ def test_paths_tell_dialects_apart(language: str, path: str, source: str, names:
 def test_columns_count_characters_and_invalid_bytes_do_no_harm() -> None:
     source = "/* ☃é */ function ü() {}; function b() {}\r\n".encode() + b"\xff\x00\xfe function c() {}"
     found = symbols_of("JavaScript", source) or []
-    assert [(each.name, each.line, each.column) for each in found] == [("ü", 1, 20), ("b", 1, 36), ("c", 2, 14)]
+    assert [(each.name, each.line, each.column) for each in found] == [("ü", 1, 19), ("b", 1, 36), ("c", 2, 14)]
 
 
 def test_references_are_identifiers_of_that_spelling() -> None:

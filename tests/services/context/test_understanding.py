@@ -176,7 +176,8 @@ ATTRIBUTES = {
         '# a comment\n"quo ted" export-ignore\n.gitattributes export-ignore\nlib/a?.txt export-ignore\n'
     ),
     "lib/.gitattributes": (
-        "*.pb.go -linguist-generated\n/b.txt export-ignore\nnested/c.txt linguist-generated\n*.off !linguist-generated\n"
+        "*.pb.go -linguist-generated\n/b.txt export-ignore\nnested/c.txt linguist-generated\n"
+        "*.off !linguist-generated\n"
     ),
 }
 NAMES = [

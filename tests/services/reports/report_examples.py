@@ -12,6 +12,19 @@ from models.context import (
     LoadedRepo,
     MonthActivity,
 )
+from models.understanding import (
+    CodeAndTests,
+    Dependency,
+    DuplicatedBlock,
+    Duplication,
+    HotSpot,
+    HugeFile,
+    License,
+    LineRange,
+    Owned,
+    Ownership,
+    UnreachableFile,
+)
 
 _FINDING = ("severity", "rule", "path", "line", "message")
 
@@ -172,3 +185,48 @@ def empty_analysis() -> Analysis:
         findings_total=0,
         skipped={},
     )
+
+
+def understood_analysis() -> Analysis:
+    """The example with all that is understood beyond counts."""
+    block = DuplicatedBlock(
+        lines=42,
+        copies=5,
+        places=tuple(LineRange(path=f"src/copy{number}.py", first_line=number, last_line=99) for number in range(1, 6)),
+    )
+    understood = {
+        "duplication": Duplication(lines=310, compared_lines=15_500, ratio=0.02, blocks_total=1, blocks=(block,)),
+        "dependencies": (
+            Dependency(
+                name="urllib3",
+                constraint=">=1.26,<3",
+                scope="runtime",
+                ecosystem="python",
+                path="pyproject.toml",
+                line=12,
+            ),
+            Dependency(name="left|pad", constraint="", scope="dev", ecosystem="npm", path="web/package.json"),
+        ),
+        "dependencies_total": 2,
+        "licenses": (
+            License(spdx="Apache-2.0", path="LICENSE", source="text", similarity=0.98),
+            License(spdx=None, path="COPYING", source="text", similarity=0.0),
+            License(spdx="MIT OR ISC", path="pyproject.toml", source="manifest"),
+        ),
+        "hot_spots": (
+            HotSpot(path="src/knot.py", commits=9, complexity=30, function="tie", line=7, score=270),
+            HotSpot(path="src/simple.py", commits=90, complexity=3, function="say", line=1, score=270),
+        ),
+        "ownership": Ownership(
+            bus_factor=3,
+            folders=(Owned(path="src/", author="Ada", share=0.75, changes=1_200, authors=4),),
+            files=(Owned(path="src/knot.py", author="Bob", share=1.0, changes=9, authors=1),),
+            files_of_one=7,
+            files_changed_often=80,
+        ),
+        "code_and_tests": CodeAndTests(code_files=40, code_lines=10_000, test_files=29, test_lines=4_000),
+        "unreachable_files": (UnreachableFile(path="docs/gone", reason="dangling-symlink"),),
+        "unreachable_total": 1,
+        "huge_files": (HugeFile(path="data/big.bin", bytes=3_100_000),),
+    }
+    return example_analysis().model_copy(update=understood)

@@ -14,6 +14,19 @@ from models.context import (
     LoadedRepo,
     MonthActivity,
 )
+from models.understanding import (
+    CodeAndTests,
+    Dependency,
+    DuplicatedBlock,
+    Duplication,
+    HotSpot,
+    HugeFile,
+    License,
+    LineRange,
+    Owned,
+    Ownership,
+    UnreachableFile,
+)
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -78,6 +91,26 @@ repos = st.builds(
     bytes_fetched=counts,
 )
 
+shares = st.floats(0, 1)
+duplications = st.builds(
+    Duplication,
+    lines=counts,
+    compared_lines=counts,
+    ratio=shares,
+    blocks=_many(
+        DuplicatedBlock,
+        4,
+        lines=counts,
+        copies=counts,
+        places=_many(LineRange, 5, path=texts, first_line=counts, last_line=counts),
+    ),
+    files_left_out=counts,
+)
+owned = _many(Owned, 4, path=texts, author=texts, share=shares, changes=counts, authors=counts)
+ownerships = st.builds(
+    Ownership, bus_factor=counts, folders=owned, files=owned, files_of_one=counts, files_changed_often=counts
+)
+
 analyses: st.SearchStrategy[Analysis] = st.builds(
     Analysis,
     repo=repos,
@@ -112,4 +145,37 @@ analyses: st.SearchStrategy[Analysis] = st.builds(
     ),
     findings_total=counts,
     skipped=st.dictionaries(texts, counts, max_size=3),
+    duplication=duplications,
+    dependencies=_many(
+        Dependency,
+        4,
+        name=texts,
+        constraint=texts,
+        scope=st.sampled_from(("runtime", "dev", "optional")),
+        ecosystem=st.sampled_from(("python", "npm", "go", "rust", "maven")),
+        path=texts,
+        line=st.none() | counts,
+    ),
+    dependencies_total=counts,
+    licenses=_many(
+        License,
+        4,
+        spdx=st.none() | texts,
+        path=texts,
+        source=st.sampled_from(("text", "manifest")),
+        similarity=shares,
+    ),
+    hot_spots=_many(
+        HotSpot, 4, path=texts, commits=counts, complexity=counts, function=texts, line=counts, score=counts
+    ),
+    ownership=st.none() | ownerships,
+    code_and_tests=st.builds(CodeAndTests, code_files=counts, code_lines=counts, test_files=counts, test_lines=counts),
+    unreachable_files=_many(
+        UnreachableFile,
+        4,
+        path=texts,
+        reason=st.sampled_from(("export-ignore", "linguist-generated", "dangling-symlink")),
+    ),
+    unreachable_total=counts,
+    huge_files=_many(HugeFile, 4, path=texts, bytes=counts),
 )

@@ -9,14 +9,14 @@ from models.context import Analysis, LanguageStats
 from services.reports.analysis.report import write_analysis_report
 from services.reports.formats import CONTENT_SECURITY_POLICY
 from services.reports.wording import visible
-from tests.services.reports.report_examples import empty_analysis, example_analysis
+from tests.services.reports.report_examples import empty_analysis, example_analysis, understood_analysis
 from tests.services.reports.report_readers import SVG, Page, charts, inline_tokens, markdown_tables
 from tests.services.reports.report_strategies import HOSTILE, analyses
 
 any_analysis = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
-PAGE_ELEMENTS = Page(write_analysis_report(example_analysis()).html).elements - {
+PAGE_ELEMENTS = Page(write_analysis_report(understood_analysis()).html).elements - {
     "script",
     "img",
     "iframe",
@@ -246,3 +246,23 @@ def test_more_findings_than_listed_is_said() -> None:
     documents = write_analysis_report(_changed(findings_total=340))
     assert "The gravest 8 of 340." in documents.markdown
     assert "The gravest 8 of 340." in Page(documents.html).text
+
+
+def test_what_is_understood_is_told_in_sections_of_its_own() -> None:
+    report = write_analysis_report(understood_analysis())
+    assert {"ownership", "duplication", "licenses"} <= set(Page(report.html).ids)
+    for text in (report.markdown, report.html):
+        assert "310 lines of code, 2% of 15,500, belong to blocks of 10 lines or more" in text
+        assert "Of 80 files changed three times or more, 7 never had another author." in text
+        assert "4,000 lines of tests in 29 files to 10,000 lines of other code in 40 files: 40%." in text
+        assert "2 dependencies declared: 1 runtime, 1 dev (1 python, 1 npm)" in text
+        assert "not recognized" in text
+        assert "98% of its words" in text
+        assert "docs/gone" in text
+        assert "3.1 MB" in text
+        assert "and 2 more" in text
+    assert "| `src/` | Ada | 75% | 1,200 | 4 |" in report.markdown
+    assert "bus factor 3" in report.markdown
+    assert "src/knot.py:7" in report.markdown
+    assert "src/simple.py" not in report.markdown  # changes often and is simple: no hot spot
+    assert ["Dependency", "Constraint", "Scope", "Manifest"] in [table[0] for table in markdown_tables(report.markdown)]

@@ -45,13 +45,14 @@ def _seen(analysis: Analysis) -> dict[str, str]:
     [
         ((), 0, None),
         ((1,), 1, BusFactor(1, at_least=False)),
-        ((50, 30, 20), 100, BusFactor(1, at_least=False)),
+        ((51, 30, 19), 100, BusFactor(1, at_least=False)),
+        ((50, 30, 20), 100, BusFactor(2, at_least=False)),
         ((49, 31, 20), 100, BusFactor(2, at_least=False)),
         ((20, 31, 49), 100, BusFactor(2, at_least=False)),
         ((10, 10), 100, BusFactor(3, at_least=True)),
     ],
 )
-def test_bus_factor_is_the_fewest_people_with_half_of_the_commits(
+def test_bus_factor_is_the_fewest_people_with_more_than_half_of_the_commits(
     commits: tuple[int, ...], total: int, expected: BusFactor | None
 ) -> None:
     assert derive(_analysis(contributors=_people(*commits), commits=total)).bus_factor == expected
