@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.context import ContextActivities
 from activities.step import Step
-from models.context import Analyze, LoadRepo
+from models.context import Analyze, Diff, LoadRepo
 from models.errors import InvalidInputError
 from models.identity import Caller, Role
 from models.persistence.database import create_database
@@ -123,3 +123,20 @@ def test_cancellation_stops_the_thread_that_works(
         asyncio.run(cancelled_load())  # returns only when no thread of it is left
     assert set(step.phases) == {"waiting for another load of this repository"}
     assert not lock.with_suffix("").exists()
+
+
+async def test_a_repository_is_compared_with_an_older_commit_of_it(
+    repository: Path, settings: Settings, database: AsyncEngine
+) -> None:
+    git(repository, "tag", "v1")
+    (repository / "app.py").write_text("def f():\n    return 2\n")
+    git(repository, "commit", "-qam", "second")
+    activities = ContextActivities(settings, database)
+    step = WatchedStep()
+    loaded = await activities.load_repo(LoadRepo(path=str(repository)), step)
+    found = await activities.diff(Diff(repo=loaded, base="v1"), step)
+    assert found.base_commit == git(repository, "rev-parse", "v1").strip()
+    assert [(each.path, each.change, each.lines_added, each.lines_removed) for each in found.files] == [
+        ("app.py", "modified", 1, 1)
+    ]
+    assert {"compare trees", "find renames", "compare files"} <= set(step.phases)

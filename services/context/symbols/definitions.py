@@ -19,7 +19,6 @@ _SCOPE = "scope"
 """A capture that contains definitions and is none itself."""
 _MAX_WRAPPING = 64
 _CAPITALS = re.compile(r"_*[A-Z][A-Z0-9_]+")
-_OWNER = re.compile(r"[\w$]+(?:\.[\w$]+)*")
 _NOBODY = frozenset({"exports", "module.exports", "this", "self", "window", "globalThis"})
 """What a function may be assigned to without becoming a member of it."""
 _WHOLE_NAMES = frozenset({"operator_name", "destructor_name", "operator_cast", "namespace_identifier"})
@@ -79,7 +78,8 @@ def symbols_of(language: str, source: bytes, path: str = "") -> list[Symbol] | N
     """The definitions in a source, by position; local variables are none.
 
     `language` is a display name of `services/context/languages.py`; one without a grammar has no symbols. `path` tells
-    dialects apart. None when the file is skipped: over `MAX_BYTES`, or not parsed within `SECONDS`.
+    dialects apart. None when the file is skipped: over `MAX_BYTES`, deeper than `MAX_DEPTH`, or not parsed
+    within `SECONDS`.
     """
     grammar = grammar_of(language, source, path)
     if grammar is None:
@@ -122,7 +122,7 @@ def _owner(names: list[str], grammar: Grammar) -> str:
     if len(names) != 1:
         return grammar.separator.join(names)
     name = names[0].removesuffix(".prototype")
-    return "" if name in _NOBODY else name
+    return "" if name in _NOBODY or len(name) > MAX_NAME else name
 
 
 def _declared(node: Node) -> tuple[Node | None, list[Node]]:
@@ -136,7 +136,7 @@ def _declared(node: Node) -> tuple[Node | None, list[Node]]:
         inner = (
             node.child_by_field_name("declarator")
             or node.child_by_field_name("name")
-            or next((child for child in reversed(node.named_children)), None)
+            or next(reversed(node.named_children), None)
         )
         if inner is None:
             break

@@ -26,6 +26,8 @@ MAX_BYTES = 2 * 2**20
 """Of a source file; larger ones are generated or data."""
 SECONDS = 2.0
 """For parsing one file: several times what two megabytes of usual source take."""
+MAX_DEPTH = 1_000
+"""Of a syntax tree; people stay below 100, long sums of generated code do not."""
 _CHUNK = 64 * 2**10
 _QUERIES = Path(__file__).with_name("queries")
 _CPP_MARK = re.compile(
@@ -66,7 +68,13 @@ _GRAMMARS = {
 LANGUAGES = frozenset(_GRAMMARS)
 """Display names, as `services/context/languages.py` has them, of the languages that have symbols."""
 
-_parsers = threading.local()
+
+class _Parsers(threading.local):
+    def __init__(self) -> None:
+        self.by_grammar: dict[Grammar, Parser] = {}
+
+
+_parsers = _Parsers()
 
 
 def grammar_of(language: str, source: bytes, path: str) -> Grammar | None:
@@ -99,22 +107,23 @@ def definitions_query(grammar: Grammar) -> Query:
 
 def _parser(grammar: Grammar) -> Parser:
     """The parser of a grammar for this thread: parsers keep state and cannot be shared."""
-    parsers: dict[Grammar, Parser] = _parsers.__dict__
+    parsers = _parsers.by_grammar
     if grammar not in parsers:
         parsers[grammar] = Parser(_loaded(grammar))
     return parsers[grammar]
 
 
 def parse(grammar: Grammar, source: bytes, deadline: float) -> Tree | None:
-    """The syntax tree of a source, errors in it marked; None when it is too large or not there by the deadline.
+    """The syntax tree of a source, errors in it marked; None when it is too large, too deep or late.
 
     `deadline` is of the monotonic clock.
     """
     if len(source) > MAX_BYTES:
         return None
+    text = source.replace(b"\0", b" ")  # a NUL looks like the end: at one, Bash's scanner turns in circles for ever
 
     def read(offset: int, _: Point) -> bytes:
-        return source[offset : offset + _CHUNK]
+        return text[offset : offset + _CHUNK]
 
     def is_late(_: int, __: bool) -> bool:
         return time.monotonic() > deadline
@@ -122,7 +131,25 @@ def parse(grammar: Grammar, source: bytes, deadline: float) -> Tree | None:
     parser = _parser(grammar)
     try:
         # Only sources that are read piece by piece can be given up half-way.
-        return parser.parse(read, encoding="utf8", progress_callback=is_late)
+        tree = parser.parse(read, encoding="utf8", progress_callback=is_late)
     except ValueError:
         parser.reset()  # else the next file would be taken for the rest of this one
         return None
+    return None if _is_deep(tree) else tree
+
+
+def _is_deep(tree: Tree) -> bool:
+    """Whether a tree is deeper than about `MAX_DEPTH`: queries take time by the square of the depth.
+
+    Fast, because what has few nodes below it cannot be deep.
+    """
+    cursor = tree.walk()
+    while node := cursor.node:
+        if node.descendant_count > MAX_DEPTH and cursor.goto_first_child():
+            if cursor.depth > MAX_DEPTH:
+                return True
+            continue
+        while not cursor.goto_next_sibling():
+            if not cursor.goto_parent():
+                return False
+    return False

@@ -62,7 +62,7 @@ def _hot_spot(analysis: Analysis, figures: Figures) -> Observation | None:
 
 def _knowledge(analysis: Analysis, figures: Figures) -> Observation | None:
     factor = figures.bus_factor
-    if factor is None or analysis.commits < ENOUGH_COMMITS:
+    if factor is None or not analysis.contributors or analysis.commits < ENOUGH_COMMITS:
         return None
     top = max(analysis.contributors, key=lambda person: person.commits)
     if factor.people == 1:
@@ -133,9 +133,9 @@ RULES = (
         _hot_spot,
     ),
     Rule(
-        "Bus factor: the fewest people who together made more than half of the commits. A risk when it is 1, a strength from "
-        f"{SHARED_KNOWLEDGE}; silent below {ENOUGH_COMMITS} commits. People count by the name in their commits, so "
-        "one person with two names counts twice.",
+        "Bus factor: the fewest people who together made more than half of the commits. A risk when it is 1, a "
+        f"strength from {SHARED_KNOWLEDGE}; silent below {ENOUGH_COMMITS} commits. People count by the name in their "
+        "commits, so one person with two names counts twice.",
         _knowledge,
     ),
     Rule(

@@ -255,7 +255,7 @@ def test_what_is_understood_is_told_in_sections_of_its_own() -> None:
         assert "310 lines of code, 2% of 15,500, belong to blocks of 10 lines or more" in text
         assert "Of 80 files changed three times or more, 7 never had another author." in text
         assert "4,000 lines of tests in 29 files to 10,000 lines of other code in 40 files: 40%." in text
-        assert "2 dependencies declared: 1 runtime, 1 dev (1 python, 1 npm)" in text
+        assert "2 dependencies declared: 1 dev, 1 runtime (1 npm, 1 python)" in text
         assert "not recognized" in text
         assert "98% of its words" in text
         assert "docs/gone" in text
