@@ -13,6 +13,8 @@ from services.context.symbols.positions import Columns
 
 MAX_NAME = 1_000
 """Bytes of a name; nobody writes or looks for longer ones."""
+MAX_MATCHES = 100_000
+"""In one file; lists of a million constants are data."""
 MAX_NESTING = 32
 """Of named containers. What lies deeper is listed under the last of them."""
 _SCOPE = "scope"
@@ -78,8 +80,8 @@ def symbols_of(language: str, source: bytes, path: str = "") -> list[Symbol] | N
     """The definitions in a source, by position; local variables are none.
 
     `language` is a display name of `services/context/languages.py`; one without a grammar has no symbols. `path` tells
-    dialects apart. None when the file is skipped: over `MAX_BYTES`, deeper than `MAX_DEPTH`, or not parsed
-    within `SECONDS`.
+    dialects apart. None when the file is skipped: over `MAX_BYTES` or `MAX_MATCHES` definitions, nested or torn beyond
+    `MAX_EXTENT`, or not parsed within `SECONDS`.
     """
     grammar = grammar_of(language, source, path)
     if grammar is None:
@@ -88,6 +90,8 @@ def symbols_of(language: str, source: bytes, path: str = "") -> list[Symbol] | N
     if tree is None:
         return None
     matches = QueryCursor(definitions_query(grammar)).matches(tree.root_node)
+    if len(matches) > MAX_MATCHES:
+        return None
     found = _unique(_read(pattern, captures, source, grammar) for pattern, captures in matches)
     return _located(_nested(found, source, grammar), source)
 

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
+from operator import sub
 from pathlib import Path, PurePosixPath
 
 import tree_sitter_bash
@@ -26,9 +28,13 @@ MAX_BYTES = 2 * 2**20
 """Of a source file; larger ones are generated or data."""
 SECONDS = 2.0
 """For parsing one file: several times what two megabytes of usual source take."""
-MAX_DEPTH = 1_000
-"""Of a syntax tree; people stay below 100, long sums of generated code do not."""
+MAX_EXTENT = 1_000
+"""Brackets inside each other, levels of a syntax tree, tokens side by side in it: far more than people write."""
 _CHUNK = 64 * 2**10
+MAX_NODES = 1_000_000
+"""Of a syntax tree; two megabytes of usual source have 600,000."""
+_BRACKETS = {**dict.fromkeys(b"([{", 1), **dict.fromkeys(b")]}", -1)}
+_NO_BRACKETS = bytes(set(range(256)) - _BRACKETS.keys())
 _QUERIES = Path(__file__).with_name("queries")
 _CPP_MARK = re.compile(
     rb"^[ \t]*(?:(?:inline )?namespace\b|template[ \t]*<|class[ \t]+\w|(?:public|private|protected)[ \t]*:)",
@@ -114,11 +120,11 @@ def _parser(grammar: Grammar) -> Parser:
 
 
 def parse(grammar: Grammar, source: bytes, deadline: float) -> Tree | None:
-    """The syntax tree of a source, errors in it marked; None when it is too large, too deep or late.
+    """The syntax tree of a source, errors in it marked; None when it is too large, too costly to query or late.
 
     `deadline` is of the monotonic clock.
     """
-    if len(source) > MAX_BYTES:
+    if len(source) > MAX_BYTES or _nesting(source) > MAX_EXTENT:
         return None
     text = source.replace(b"\0", b" ")  # a NUL looks like the end: at one, Bash's scanner turns in circles for ever
 
@@ -135,21 +141,36 @@ def parse(grammar: Grammar, source: bytes, deadline: float) -> Tree | None:
     except ValueError:
         parser.reset()  # else the next file would be taken for the rest of this one
         return None
-    return None if _is_deep(tree) else tree
+    return None if _is_costly(tree) else tree
 
 
-def _is_deep(tree: Tree) -> bool:
-    """Whether a tree is deeper than about `MAX_DEPTH`: queries take time by the square of the depth.
+def _nesting(source: bytes) -> int:
+    """How deep brackets are nested, wherever they stand: with 100,000 open ones, C++'s parser overflows the stack."""
+    steps = map(_BRACKETS.__getitem__, source.translate(None, _NO_BRACKETS))
+    heights = list(accumulate(steps, initial=0))
+    return max(map(sub, heights, accumulate(heights, min)))
 
-    Fast, because what has few nodes below it cannot be deep.
+
+def _is_costly(tree: Tree) -> bool:
+    """Whether a query would take long: by nodes, and by the square of the depth and of tokens side by side.
+
+    Fast, because a node with few nodes below it has neither.
     """
+    if tree.root_node.descendant_count > MAX_NODES:
+        return True
     cursor = tree.walk()
+    tokens = 0
     while node := cursor.node:
-        if node.descendant_count > MAX_DEPTH and cursor.goto_first_child():
-            if cursor.depth > MAX_DEPTH:
+        tokens = 0 if node.is_named else tokens + 1
+        if tokens > MAX_EXTENT:
+            return True
+        if node.descendant_count > MAX_EXTENT and cursor.goto_first_child():
+            tokens = 0
+            if cursor.depth > MAX_EXTENT:
                 return True
             continue
         while not cursor.goto_next_sibling():
+            tokens = 0
             if not cursor.goto_parent():
                 return False
     return False

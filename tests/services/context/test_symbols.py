@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from tree_sitter import Query
 
 from models.settings import CHECKOUT
 from services.context.languages import language_of
-from services.context.symbols import LANGUAGES, MAX_BYTES, SECONDS, Kind, Symbol, references_of, symbols_of
+from services.context.symbols import LANGUAGES, MAX_BYTES, Kind, Symbol, references_of, symbols_of
 from services.context.symbols import grammars as loaded
 
 # What each source defines: line, column and last line of a definition, its kind, its container (· for none), its name.
@@ -430,6 +429,14 @@ def test_a_source_that_takes_too_long_is_skipped_and_leaves_nothing_behind(monke
 
 
 @pytest.mark.parametrize(
+    "source", [b"a = " + b"(" * 2_000 + b"1" + b")" * 2_000, b"int " + b"*" * 2_000 + b"a"], ids=["deep", "torn"]
+)
+def test_a_source_whose_query_would_take_long_is_skipped(source: bytes) -> None:
+    assert symbols_of("Python", source) is None
+    assert references_of("Python", source, "a") is None
+
+
+@pytest.mark.parametrize(
     "source",
     [
         b"(" * 100_000 + b")" * 100_000,
@@ -438,17 +445,30 @@ def test_a_source_that_takes_too_long_is_skipped_and_leaves_nothing_behind(monke
         b"\xff" * 100_000,
         b"<<A\n" * 20_000,
         b'"#{' * 20_000,
+        b"%w[" * 200_000,
+        b"int a,b,*c;" * 100_000,
         b") AAA " * 50_000,
         b"class " + b"a" * 500_000,
         b"int " + b"*" * 500_000 + b"a;",
     ],
-    ids=["parentheses", "classes", "nul", "invalid", "heredocs", "texts", "macros", "name", "pointers"],
+    ids=[
+        "parentheses",
+        "classes",
+        "nul",
+        "invalid",
+        "heredocs",
+        "texts",
+        "words",
+        "declarations",
+        "macros",
+        "name",
+        "pointers",
+    ],
 )
 @pytest.mark.parametrize("language", sorted(LANGUAGES))
-def test_hostile_sources_end_soon(language: str, source: bytes) -> None:
-    began = time.monotonic()
+def test_hostile_sources_end(language: str, source: bytes) -> None:
+    """The time limit of every test is what would tell: on a busy machine, seconds are no measure."""
     found = symbols_of(language, source)
-    assert time.monotonic() - began < 5 * SECONDS
     assert found is None or all(len(each.name) <= 1_000 for each in found)
 
 
