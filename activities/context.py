@@ -79,8 +79,7 @@ class ContextActivities:
 
     async def search(self, input: Search, step: Step) -> SearchResults:  # noqa: A002 the catalogue's word
         """Search for the run's user."""
-        async with self._database.connect() as connection:
-            return await ask(connection, self._search, step.caller, input)
+        return await ask(self._database, self._search, step.caller, input)
 
     async def analyze(self, input: Analyze, step: Step) -> Analysis:  # noqa: A002 the catalogue's word
         """Measure a loaded repository; loads it again where this worker's store misses the commit."""

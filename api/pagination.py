@@ -1,6 +1,5 @@
 """Lists: `{"items", "next_cursor"}`. A cursor is the sort key of the last item, so pages never shift or repeat."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC
@@ -14,11 +13,9 @@ from pydantic import (
     Field,
     StringConstraints,
     TypeAdapter,
-    ValidationError,
 )
-from pydantic_core import from_json, to_json
 
-from models.errors import InvalidInputError, Problem
+from models.cursors import read_cursor, write_cursor
 
 T = TypeVar("T")
 KeyT = TypeVar("KeyT")
@@ -52,25 +49,13 @@ class PageRequest:
 
     def after(self, key: TypeAdapter[KeyT]) -> KeyT | None:
         """The sort key behind which the page begins; None on the first. Raises InvalidInputError for nonsense."""
-        if self.cursor is None:
-            return None
-        try:
-            padded = self.cursor.encode("ascii") + b"=" * (-len(self.cursor) % 4)
-            return key.validate_python(from_json(urlsafe_b64decode(padded)), strict=False)
-        except (ValidationError, ValueError, OverflowError) as error:
-            message = "This is no cursor of this list. Use the next_cursor of its last page, or none."
-            problem = Problem(pointer="/query/cursor", code="bad-cursor", message=message)
-            raise InvalidInputError(message, problems=[problem]) from error
+        return None if self.cursor is None else read_cursor(self.cursor, key)
 
     def page(self, rows: Sequence[T], key: Callable[[T], Any]) -> Page[T]:
         """The page of up to `limit` items out of the `rows` that were read; `key` gives an item's sort key."""
         shown = rows[: self.limit]
         more = len(rows) > self.limit
-        return Page(items=tuple(shown), next_cursor=_cursor(key(shown[-1])) if more else None)
-
-
-def _cursor(key: Any) -> str:
-    return urlsafe_b64encode(to_json(key)).rstrip(b"=").decode()
+        return Page(items=tuple(shown), next_cursor=write_cursor(key(shown[-1])) if more else None)
 
 
 async def _page_request(

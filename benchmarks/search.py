@@ -24,10 +24,11 @@ from rich.table import Table
 from models.context import LoadedRepo, LoadRepo
 from services.context.addresses import AddressRules
 from services.context.loading import Loader
+from services.context.search.evaluation import Target
 from services.context.search.indexing import build_index
 from services.context.search.manifest import IndexFolder
 from services.context.search.query import parse
-from services.context.search.searching import SearchService, Target
+from services.context.search.searching import SearchService
 from services.context.supervision import Limits, Supervision
 
 _QUERIES = 200

@@ -22,5 +22,4 @@ async def search(
     explain: Annotated[bool, Query(description="List files whose content is not searched.")] = False,
 ) -> SearchResults:
     """Files in all repositories that the caller may read, in the query language of docs/context.md."""
-    async with lookups.connect() as connection:
-        return await ask(connection, parts.search, caller, Search(query=q, cursor=cursor), explain=explain)
+    return await ask(lookups, parts.search, caller, Search(query=q, cursor=cursor), explain=explain)

@@ -1,31 +1,33 @@
 """A search as its caller asks for it: in all repositories that they may read."""
 
 import asyncio
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from hashlib import blake2b
+from typing import Annotated
 
-from pydantic import TypeAdapter, ValidationError
-from pydantic_core import from_json, to_json
-from sqlalchemy.ext.asyncio import AsyncConnection
+from pydantic import Field, TypeAdapter
+from pydantic_core import to_json
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from models.context import Search, SearchResults
-from models.errors import ConflictError, InvalidInputError, Problem
+from models.cursors import read_cursor, write_cursor
+from models.errors import ConflictError
 from models.identity import Caller
 from models.repositories import Repository
 from services.context import repositories
+from services.context.search.evaluation import Target
 from services.context.search.query import Query, parse
-from services.context.search.searching import SearchService, Target
+from services.context.search.searching import SearchService
 
 _PAGE = 30
 """Files, unless the query says `count:`."""
 _SHORTEST_COMMIT = 7
 """Digits of a commit's name that `rev:` may give."""
-_CURSOR = TypeAdapter(tuple[int, str])
+_CURSOR = TypeAdapter(tuple[Annotated[int, Field(ge=0)], str])
 
 
 async def ask(
-    connection: AsyncConnection, service: SearchService, caller: Caller, asked: Search, *, explain: bool = False
+    database: AsyncEngine, service: SearchService, caller: Caller, asked: Search, *, explain: bool = False
 ) -> SearchResults:
     """A page of what the query finds.
 
@@ -33,7 +35,8 @@ async def ask(
     since the page before.
     """
     query = parse(asked.query)
-    targets, waiting = await _targets(connection, service, caller, query)
+    async with database.connect() as connection:  # given back before the search, which may take seconds
+        targets, waiting = await _targets(connection, service, caller, query)
     version = _version(targets)
     offset = _offset(asked.cursor, version)
     found = await asyncio.to_thread(service.search, query, targets, query.count or _PAGE, offset)
@@ -42,7 +45,7 @@ async def ask(
         total=found.total,
         is_complete=found.is_complete,
         items=found.items,
-        next_cursor=None if found.next_offset is None else _cursor(found.next_offset, version),
+        next_cursor=None if found.next_offset is None else write_cursor((found.next_offset, version)),
         not_indexed=tuple(waiting),
         skipped=await asyncio.to_thread(service.skipped, targets) if explain else None,
     )
@@ -85,20 +88,10 @@ def _version(targets: Sequence[Target]) -> str:
     return blake2b(to_json([(target.id, target.commit) for target in targets]), digest_size=8).hexdigest()
 
 
-def _cursor(offset: int, version: str) -> str:
-    return urlsafe_b64encode(to_json((offset, version))).rstrip(b"=").decode()
-
-
 def _offset(cursor: str | None, version: str) -> int:
     if cursor is None:
         return 0
-    try:
-        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        offset, of = _CURSOR.validate_python(from_json(urlsafe_b64decode(padded)), strict=False)
-    except (ValidationError, ValueError) as error:
-        message = "This is no cursor of a search. Use the next_cursor of its last page, or none."
-        problem = Problem(pointer="/query/cursor", code="bad-cursor", message=message)
-        raise InvalidInputError(message, problems=[problem]) from error
+    offset, of = read_cursor(cursor, _CURSOR)
     if of != version:
         raise ConflictError("A commit was loaded since the page before: search again.", code="outdated-cursor")
-    return max(0, offset)
+    return offset

@@ -4,7 +4,7 @@ It says which blobs may match; whether they do, their text says, which is kept b
 from many deltas. Trigrams are of the text without its case, so that one index serves searches with and without it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -107,19 +107,18 @@ class BlobIndex:
         raw = None if address is None else self._searcher.doc(address).get_first(_CONTENT)
         return b"" if raw is None else _unpacked(bytes(raw))
 
-    def candidates(self, wanted: "Wanted") -> set[int] | None:
-        """Keys of the blobs that may match; None when that excludes nothing."""
-        query = wanted.query()
+    def candidates(self, grams: Grams) -> set[int] | None:
+        """Keys of the blobs whose text has the trigrams; None when that excludes nothing."""
+        query = _of_grams(_TEXT, grams)
         return None if query is None else set(_keys(self._searcher, query))
 
     def defining(self, name: str) -> set[int]:
         """Keys of the blobs that define a symbol of that name, in any case."""
         return set(_keys(self._searcher, tantivy.Query.term_query(_SCHEMA, _EXACT, name.casefold(), "basic")))
 
-    def symbols(self, wanted: "Wanted") -> dict[int, list[IndexedSymbol]]:
-        """Definitions in the blobs that may match, by key."""
-        query = wanted.query() or tantivy.Query.all_query()
-        addresses = _addresses(self._searcher, query)
+    def symbols(self, grams: Grams) -> dict[int, list[IndexedSymbol]]:
+        """All definitions in the blobs that define a symbol with the trigrams, by key."""
+        addresses = _addresses(self._searcher, _of_grams(_NAMES, grams) or tantivy.Query.all_query())
         keys: list[Any] = self._searcher.fast_field_values(_KEY, addresses)
         found: dict[int, list[IndexedSymbol]] = {}
         for key, address in zip(keys, addresses, strict=True):
@@ -127,38 +126,6 @@ class BlobIndex:
             if raw is not None:
                 found[key] = _DECODER.decode(bytes(raw))
         return found
-
-
-class Wanted:
-    """What a blob must have in the index: built from the leaves of a query. Without anything, all are wanted."""
-
-    def __init__(self, query: tantivy.Query | None = None) -> None:
-        self._query = query
-
-    def query(self) -> tantivy.Query | None:
-        """As tantivy takes it; None for anything."""
-        return self._query
-
-    @classmethod
-    def text(cls, grams: Grams) -> "Wanted":
-        """Blobs whose text has the trigrams."""
-        return cls(_of_grams(_TEXT, grams))
-
-    @classmethod
-    def names(cls, grams: Grams) -> "Wanted":
-        """Blobs that define a symbol with the trigrams."""
-        return cls(_of_grams(_NAMES, grams))
-
-    @classmethod
-    def all_of(cls, parts: Iterable["Wanted"]) -> "Wanted":
-        """What is in every part."""
-        return cls(_joined([part.query() for part in parts if part.query() is not None], tantivy.Occur.Must))
-
-    @classmethod
-    def any_of(cls, parts: Iterable["Wanted"]) -> "Wanted":
-        """What is in some part."""
-        queries = [part.query() for part in parts]
-        return cls(None) if None in queries else cls(_joined(queries, tantivy.Occur.Should))
 
 
 def _packed(text: bytes) -> bytes:

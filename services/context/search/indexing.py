@@ -23,6 +23,7 @@ from services.context.search.text import MOST_BYTES, searchable
 from services.context.supervision import Supervision
 from services.context.symbols import symbols_of
 
+_NO_CONTENT = (MODE_SYMLINK, MODE_SUBMODULE)
 _DEEPEST = 200
 """Folders within each other."""
 _START = 256
@@ -40,7 +41,7 @@ def build_index(objects: Objects, repo: LoadedRepo, root: Path, supervision: Sup
         new = 0
         if manifest is None:
             writer = BlobWriter(folder.index)
-            manifest, new = _index(objects, repo.commit, writer, supervision)
+            manifest, new = _index(objects, repo.commit, writer, folder.latest_manifest(), supervision)
             writer.commit()
             folder.write_manifest(manifest)
     skipped = manifest.skipped()
@@ -54,11 +55,18 @@ def build_index(objects: Objects, repo: LoadedRepo, root: Path, supervision: Sup
     )
 
 
-def _index(objects: Objects, commit: str, writer: BlobWriter, supervision: Supervision) -> tuple[Manifest, int]:
+def _index(
+    objects: Objects, commit: str, writer: BlobWriter, before: Manifest | None, supervision: Supervision
+) -> tuple[Manifest, int]:
+    """What the commit before has said of a file that is the same is not read again."""
     known, new, entries = writer.known(), 0, list[FileEntry]()
+    same = {(file.path, file.blob): file for file in before.files if file.is_certain} if before else {}
     header = objects.commit(ObjectID(commit.encode("ascii")))
     for path, mode, sha in _files(objects, header.tree, b"", 0):
-        entry, text = _read(objects, path, mode, sha)
+        supervision.check()
+        entry, text = same.get((path, sha.decode("ascii"))), b""
+        if entry is None or mode in _NO_CONTENT or not (entry.skip or entry.key in known):
+            entry, text = _read(objects, path, mode, sha)
         entries.append(entry)
         if not entry.skip and entry.key not in known:
             known.add(entry.key)
@@ -81,7 +89,7 @@ def _files(objects: Objects, tree: ObjectID, prefix: bytes, depth: int) -> Itera
 def _read(objects: Objects, path: bytes, mode: int, sha: ObjectID) -> tuple[FileEntry, bytes]:
     """The entry of a file, and its text; nothing for one that is not searched."""
     entry = FileEntry(path, sha.decode("ascii"), 0)
-    if mode in (MODE_SYMLINK, MODE_SUBMODULE):
+    if mode in _NO_CONTENT:
         entry.skip = "link" if mode == MODE_SYMLINK else "submodule"
         return entry, b""
     try:

@@ -34,6 +34,11 @@ class FileEntry(msgspec.Struct, array_like=True, gc=False):
         return int(self.blob[:16], 16)
 
     @property
+    def is_certain(self) -> bool:
+        """Whether a file of that name and blob would be told the same again: how it is used is not in its blob."""
+        return self.skip not in ("unreadable", "link", "submodule")
+
+    @property
     def shown_path(self) -> str:
         """The path as it is answered: not every path is text."""
         return self.path.decode("utf-8", "replace")
@@ -78,14 +83,17 @@ class IndexFolder:
         except (OSError, msgspec.DecodeError):
             return None
 
-    def write_manifest(self, manifest: Manifest) -> int:
-        """Let a commit be searched from now on; how many bytes that took. Needs the lock."""
+    def latest_manifest(self) -> Manifest | None:
+        """The files of the commit that was indexed last; None for the first one."""
+        latest = max(self.commits(), key=lambda commit: self._manifest(commit).stat().st_mtime_ns, default=None)
+        return None if latest is None else self.read_manifest(latest)
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Let a commit be searched from now on. Needs the lock."""
         self._manifests.mkdir(parents=True, exist_ok=True)
         unfinished = self._manifests / "unfinished"
-        data = _encoded(manifest)
-        unfinished.write_bytes(data)
+        unfinished.write_bytes(_ENCODER.encode(manifest))
         unfinished.replace(self._manifest(manifest.commit))
-        return len(data)
 
     def remove(self) -> None:
         """Delete the index, and with it what may be searched."""
@@ -104,7 +112,3 @@ class IndexFolder:
 
     def _manifest(self, commit: str) -> Path:
         return self._manifests / commit
-
-
-def _encoded(manifest: Manifest) -> bytes:
-    return _ENCODER.encode(manifest)

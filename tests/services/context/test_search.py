@@ -18,9 +18,10 @@ import pytest
 from models.context import Indexed, LoadedRepo, LoadRepo
 from models.errors import InvalidInputError, NotFoundError
 from services.context.loading import Loader
+from services.context.search.evaluation import Target
 from services.context.search.indexing import build_index
 from services.context.search.query import parse
-from services.context.search.searching import Found, SearchService, Target
+from services.context.search.searching import Found, SearchService
 from services.context.supervision import Supervision
 
 Git = Callable[..., str]
