@@ -221,9 +221,8 @@ async def _write(database: AsyncEngine, chunk: Sequence[tuple[str, list[Activity
 
 def _change(owner: str, events: list[Activity], rules: Rules) -> LearnerChange:
     new = fold(events, rules, SESSION_GAP_SECONDS)
-    change = LearnerChange(owner, new.known, None, None, rules_version=0)
-    change.days, change.utc_days, change.events = new.days, new.utc_days, events
-    change.earned, change.achieved, change.checkpoints = new.earned, new.achieved, new.checkpoints
+    change = LearnerChange(owner, new.known, None, None, rules_version=0, events=events)
+    change.take_over(new)
     return change
 
 

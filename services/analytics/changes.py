@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from services.analytics.activities import Activity
-from services.analytics.timeline import Achieved, Checkpoint, Earned, Known, Tallies, Tally
+from services.analytics.timeline import Achieved, Checkpoint, Earned, Known, Tallies, Tally, Timeline
 
 
 @dataclass
@@ -29,3 +29,10 @@ class LearnerChange:
     """Whether it was not only continued: something that follows from events may be different now."""
     base: int = 0
     """When refolded, the number of first events of which nothing is different."""
+
+    def take_over(self, folding: Timeline) -> None:
+        """What a fold has found."""
+        self.known = folding.known
+        self.days, self.utc_days = folding.days, folding.utc_days
+        self.earned, self.achieved = folding.earned, folding.achieved
+        self.checkpoints = folding.checkpoints

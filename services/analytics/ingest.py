@@ -37,7 +37,6 @@ from services.analytics.timeline import (
     Known,
     Tallies,
     Tally,
-    Timeline,
     difference,
     fold,
     from_state,
@@ -122,7 +121,7 @@ class Ingest:
             else:
                 folding = fold(change.events, rules, self._gap, change.known)
                 change.moved = folding.moved
-                _take_over(change, folding)
+                change.take_over(folding)
 
 
 def _is_late(change: LearnerChange) -> bool:
@@ -151,16 +150,9 @@ def _refold(change: LearnerChange, stored: Sequence[Activity], base: Known, rule
     old = fold(tail, Rules(()), gap, from_state(to_state(base)))
     new = fold(sorted((*tail, *change.events), key=lambda event: event.order), rules, gap, base)
     change.moved = {rule.id: progress(change.known, rule) for rule in rules.all}
-    change.known = new.known
-    _take_over(change, new)
+    change.take_over(new)
     change.days = difference(new.days, old.days)
     change.utc_days = difference(new.utc_days, old.utc_days)
-
-
-def _take_over(change: LearnerChange, folding: Timeline) -> None:
-    change.days, change.utc_days = folding.days, folding.utc_days
-    change.earned, change.achieved = folding.earned, folding.achieved
-    change.checkpoints = folding.checkpoints
 
 
 async def _lock(

@@ -37,9 +37,8 @@ async def rebuild(database: AsyncEngine, owners: Sequence[str], session_gap_seco
             return 0
         for change in changes:
             new = fold(history[change.owner_id], rules, session_gap_seconds)
-            change.known, change.earned, change.achieved = new.known, new.earned, new.achieved
+            change.take_over(new)
             change.days = difference(new.days, days.get(change.owner_id, {}))
-            change.utc_days, change.checkpoints = new.utc_days, new.checkpoints
             change.refolded = True
         awarded, _ = await give_awards(connection, changes, rules)
         await keep_achievements(connection, changes)
