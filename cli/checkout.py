@@ -9,7 +9,7 @@ from temporalio.client import Client
 
 from models.context import LOAD_REPOSITORY, LoadRepo
 from models.errors import NotFoundError
-from models.identity import SYSTEM_USER, Caller, Role
+from models.identity import SYSTEM
 from models.runs import RunRequest
 from models.settings import CHECKOUT, Settings
 from services.context import repositories
@@ -20,7 +20,6 @@ from services.orchestration.runs import NewRun, open_run
 from workflows.client import start_run
 from workflows.dag.plan import Plan
 
-_SYSTEM = Caller(user_id=SYSTEM_USER, role=Role.ADMIN)
 _log = structlog.get_logger(__name__)
 
 
@@ -55,15 +54,15 @@ async def _load(
         run_id=wanted.run_id,
         workflow=LOAD_REPOSITORY,
         version=plan.version,
-        caller=_SYSTEM,
+        caller=SYSTEM,
         trigger="up",
         input=request,
         labels={},
     )
     async with database.begin() as connection:
-        if await repositories.is_loaded(connection, source.id, _SYSTEM, commit):
+        if await repositories.is_loaded(connection, source.id, SYSTEM, commit):
             return
         await repositories.rename_others(connection, source.id)
         await open_run(connection, run)
-        await repositories.claim(connection, _SYSTEM, wanted, settings.repos_per_user)
-    await start_run(temporal, plan, run.run_id, RunRequest(input=request, caller=_SYSTEM, trigger=run.trigger))
+        await repositories.claim(connection, SYSTEM, wanted, settings.repos_per_user)
+    await start_run(temporal, plan, run.run_id, RunRequest(input=request, caller=SYSTEM, trigger=run.trigger))

@@ -22,7 +22,7 @@ from temporalio.client import (
 )
 
 from models.catalogue import CATALOGUE
-from models.identity import SYSTEM_USER, Caller, Role
+from models.identity import SYSTEM, SYSTEM_USER, Role
 from models.persistence.tables import users
 from models.runs import RunRequest
 from services.orchestration.definitions import save_definition
@@ -35,7 +35,6 @@ RECONCILE_EVERY = timedelta(minutes=2)
 ERASE_EVERY = timedelta(minutes=5)
 _CATCH_UP = timedelta(minutes=10)
 """After it, a start that was missed is left to the next one."""
-_SYSTEM = Caller(user_id=SYSTEM_USER, role=Role.ADMIN)
 
 
 async def save_platform_definitions(database: AsyncEngine) -> Mapping[str, Plan]:
@@ -73,7 +72,7 @@ def _nightly(hour: int, minute: int) -> ScheduleSpec:
 
 async def _save(connection: AsyncConnection, definition: dict[str, Any]) -> Plan:
     compiled = _compile(definition, version=0)
-    version, _ = await save_definition(connection, _SYSTEM, definition["id"], definition, compiled.hash)
+    version, _ = await save_definition(connection, SYSTEM, definition["id"], definition, compiled.hash)
     return _compile(definition, version)
 
 
@@ -85,7 +84,7 @@ def _compile(definition: dict[str, Any], version: int) -> Plan:
 
 
 async def _schedule(temporal: Client, plan: Plan, spec: ScheduleSpec, summary: str) -> None:
-    request = RunRequest(input={}, caller=_SYSTEM, trigger="schedule", recorded=False)
+    request = RunRequest(input={}, caller=SYSTEM, trigger="schedule", recorded=False)
     schedule = Schedule(
         action=ScheduleActionStartWorkflow(
             plan.workflow,

@@ -34,6 +34,10 @@ class Caller(Contract):
         return self.role is Role.ADMIN
 
 
+SYSTEM = Caller(user_id=SYSTEM_USER, role=Role.ADMIN)
+"""The platform itself."""
+
+
 class NewKey(Contract):
     """Body of `POST /keys`."""
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any, TypeVar
 from dulwich.objects import ObjectID
 from fastapi import BackgroundTasks, Path, Query
 from pydantic import StringConstraints, TypeAdapter
-from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
 from api import runs as views
@@ -22,7 +21,7 @@ from api.repeatable import IdempotencyDep
 from api.routing import resource
 from models.context import LOAD_REPOSITORY, REMOVE_REPO, LoadRepo
 from models.errors import InvalidInputError, NotFoundError, Problem
-from models.identity import SYSTEM_USER, Caller, Role
+from models.identity import SYSTEM, Caller
 from models.repositories import CommitInfo, FileContents, LoadAccepted, Repository, TreeEntry
 from models.settings import Settings
 from models.workflows import ExecuteRequest
@@ -31,7 +30,7 @@ from services.context.loading import find_source
 from services.context.local import Roots
 from services.context.objects import Objects
 from services.context.repositories import Wanted
-from services.context.sources import Source
+from services.context.sources import LocalSource, Source, source_again
 from services.orchestration.runs import open_run
 from workflows.platform import action_definition_id
 
@@ -52,7 +51,6 @@ RevQuery = Annotated[
 LinesQuery = Annotated[str | None, Query(max_length=20, description="`10-20`, or `10`.", examples=["10-20"])]
 _CURSOR = TypeAdapter[tuple[datetime, str]](tuple[Instant, Text])
 _PLACE_CURSOR = TypeAdapter[tuple[str, int]](tuple[Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")], Place])
-_SYSTEM = Caller(user_id=SYSTEM_USER, role=Role.ADMIN)
 _PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
 _LOADING: dict[int | str, dict[str, Any]] = {409: {"description": "There is nothing to read yet.", "content": _PROBLEM}}
 _TOO_LARGE: dict[int | str, dict[str, Any]] = {413: {"description": "More than 2 MiB.", "content": _PROBLEM}}
@@ -79,7 +77,7 @@ async def load_repository(
 ) -> Response:
     """Load a repository, or what is new in it. 409 `repository-quota` to those who have as many as they may."""
     source = await asyncio.to_thread(_source_of, wanted, parts.settings)
-    return await _load(source.id, source.name, source.text, wanted, caller, parts, idempotency, background)
+    return await _load(source, wanted, caller, parts, idempotency, background)
 
 
 @router.get("/context/repos")
@@ -122,8 +120,8 @@ async def delete_repository(
 
     403 for a shared repository that the caller has not asked for.
     """
-    compiled = await views.find_runnable(parts, _SYSTEM, action_definition_id(REMOVE_REPO))
-    run = views.new_run(compiled, _SYSTEM, ExecuteRequest(input={"id": repository_id}))
+    compiled = await views.find_runnable(parts, SYSTEM, action_definition_id(REMOVE_REPO))
+    run = views.new_run(compiled, SYSTEM, ExecuteRequest(input={"id": repository_id}))
     async with parts.database.begin() as connection:
         gone = await repositories.forget(connection, repository_id, caller)
         if gone:
@@ -142,9 +140,10 @@ async def refresh_repository(
 ) -> Response:
     """Load again what the caller asked for; only the difference is fetched."""
     found = await _find(parts, repository_id, caller)
-    place = "path" if found.source.startswith("/") else "url"
-    wanted = LoadRepo.model_validate({place: found.source, "ref": found.ref})
-    return await _load(found.id, found.name, found.source, wanted, caller, parts, idempotency, background)
+    source = source_again(found.source)
+    place = "path" if isinstance(source, LocalSource) else "url"
+    wanted = LoadRepo.model_validate({place: source.text, "ref": found.ref})
+    return await _load(source, wanted, caller, parts, idempotency, background)
 
 
 @router.get("/context/repos/{repository_id}/tree", responses=_LOADING)
@@ -160,13 +159,12 @@ async def list_tree(
     names = reading.parse_path(path)
     commit, start = page.after(_PLACE_CURSOR) or (rev, 0)
 
-    def read(opened: _Opened) -> tuple[str, list[tuple[int, TreeEntry]]]:
+    def read(opened: _Opened) -> tuple[str, list[TreeEntry]]:
         entries = reading.list_folder(opened.objects, opened.commit, names, start, page.rows)
         return opened.commit.decode(), entries
 
     served, entries = await _read(parts, repository_id, caller, commit, read)
-    places = {id(entry): place for place, entry in entries}
-    return page.page([entry for _, entry in entries], lambda entry: (served, places[id(entry)] + 1))
+    return page.page(entries, lambda _: (served, start + page.limit))
 
 
 @router.get("/context/repos/{repository_id}/file", responses=_LOADING | _TOO_LARGE)
@@ -212,7 +210,8 @@ async def _read(parts: Parts, repository_id: str, caller: Caller, rev: str | Non
     """Read one commit in a thread. `rev`: a name under which something was loaded, or the name of its commit."""
     async with parts.autocommit.connect() as connection:
         found = await repositories.find_readable(connection, repository_id, caller)
-        commit = found.commit if rev is None else await _named(connection, repository_id, rev)
+        named = {} if rev is None else await repositories.commits_named(connection, [repository_id], rev)
+        commit = found.commit if rev is None else named.get(repository_id)
         await repositories.touch(connection, repository_id)
 
     def work() -> T:
@@ -222,22 +221,13 @@ async def _read(parts: Parts, repository_id: str, caller: Caller, rev: str | Non
     return await asyncio.to_thread(work)
 
 
-async def _named(connection: AsyncConnection, repository_id: str, rev: str) -> str | None:
-    short = rev.removeprefix("refs/heads/").removeprefix("refs/tags/")
-    names = (rev, short, f"refs/tags/{short}", f"refs/heads/{short}")
-    known = await repositories.named_commits(connection, repository_id, names)
-    return next((known[name] for name in names if name in known), None)
-
-
 async def _find(parts: Parts, repository_id: str, caller: Caller) -> Repository:
     async with parts.autocommit.connect() as connection:
         return await repositories.find(connection, repository_id, caller)
 
 
 async def _load(
-    repository_id: str,
-    name: str,
-    source: str,
+    source: Source,
     wanted: LoadRepo,
     caller: Caller,
     parts: Parts,
@@ -247,12 +237,12 @@ async def _load(
     """Record a claim and the run that loads it; it starts when the answer is out."""
     compiled = await views.find_runnable(parts, caller, LOAD_REPOSITORY)
     run = views.new_run(compiled, caller, ExecuteRequest(input=wanted.model_dump(exclude_none=True)))
-    claimed = Wanted(id=repository_id, name=name, source=source, ref=wanted.ref, run_id=run.run_id)
+    claimed = Wanted(id=source.id, name=source.name, source=source.text, ref=wanted.ref, run_id=run.run_id)
 
     async def accept() -> Answer:
         await open_run(connection, run)
         await repositories.claim(connection, caller, claimed, parts.settings.repos_per_user)
-        return Answer.of(202, LoadAccepted(id=repository_id, run_id=run.run_id))
+        return Answer.of(202, LoadAccepted(id=source.id, run_id=run.run_id))
 
     async with parts.database.begin() as connection:
         answer = await idempotency.answer_once(connection, accept)

@@ -15,7 +15,7 @@ from models.actions import AnyAction, ForeignAction
 from models.catalogue import ACTIONS, CATALOGUE, SERVICES
 from models.definition import SLUG
 from models.errors import ConflictError, InvalidInputError, NotFoundError, Problem
-from models.identity import SYSTEM_USER, Caller, Role
+from models.identity import SYSTEM
 from models.services import NewService, Service, actions_of
 from services.orchestration import definitions, foreign_services
 from workflows.dag.compile import Compiled, compile_definition
@@ -25,7 +25,6 @@ from workflows.platform import action_definition, action_definition_id
 router = resource("services")
 
 ServiceName = Annotated[str, Path(pattern=SLUG)]
-_SYSTEM = Caller(user_id=SYSTEM_USER, role=Role.ADMIN)
 _OURS = frozenset((*SERVICES, *(spec.service for spec in CATALOGUE.values()), "tooloo"))
 
 
@@ -52,7 +51,7 @@ async def register_service(
         for action, one in zip(actions, compiled, strict=True):
             assert isinstance(one, Compiled)  # noqa: S101 - there are no problems
             source = action_definition(action)
-            await definitions.save_definition(connection, _SYSTEM, source["id"], source, one.plan.hash)
+            await definitions.save_definition(connection, SYSTEM, source["id"], source, one.plan.hash)
         return Answer.of(201 if known is None else 200, saved)
 
     async with parts.database.begin() as connection:
@@ -88,7 +87,7 @@ async def _take_away(connection: AsyncConnection, actions: Sequence[ForeignActio
     if users:
         used = service if len(names) > 1 else actions[0].type
         raise ConflictError(f"{used} is used by {', '.join(users[:10])}.", code="in-use")
-    await definitions.delete_definitions(connection, _SYSTEM, own)
+    await definitions.delete_definitions(connection, SYSTEM, own)
 
 
 def _compile(action: ForeignAction) -> Compiled | list[Problem]:

@@ -32,7 +32,7 @@ async def hold_archives(connection: AsyncConnection) -> None:
 
 
 async def list_files(connection: AsyncConnection, archived: ArchivedTable) -> list[ArchiveFile]:
-    """The files that are part of a table, the oldest month after the newest. They stay until the transaction ends."""
+    """The files that are part of a table, by month; `old` comes last. They stay until the transaction ends."""
     return [ArchiveFile(*row) for row in await connection.execute(_FILES, {"table": archived.name})]
 
 

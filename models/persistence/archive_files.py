@@ -25,6 +25,8 @@ from sqlalchemy.dialects.postgresql import JSONB, UUID
 from models.errors import UnavailableError
 
 WHOLE, PART = ".parquet", ".part"
+DAMAGED = "archive-damaged"
+"""The code of the error about a file that is missing or was changed."""
 _GROUP_ROWS = 4_000
 _GROUP_CHARACTERS = 8_000_000
 _COMPUTE: Any = pc  # its functions are made when it is imported: no type checker sees them
@@ -125,7 +127,8 @@ class FileWriter:
         with self._path.open("rb+") as file:
             os.fsync(file.fileno())
             sha256 = file_digest(file, "sha256").hexdigest()
-        found = sum(len(group) for group in _groups_of(self._path))
+        with _opened(self._path) as parquet:
+            found = sum(parquet.read_row_group(group).num_rows for group in range(parquet.num_row_groups))
         if found != self._written:
             raise OSError(f"{self._path}: {self._written} rows were written and {found} are there")
         made = ArchiveFile(
@@ -151,21 +154,22 @@ class FileWriter:
         return zip(zip(*self._held, strict=True), self._archived.schema, strict=True)
 
 
-def read_groups(archive: Path, file: ArchiveFile) -> Iterator[list[StoredRow]]:
+def read_groups(archived: ArchivedTable, archive: Path, file: ArchiveFile) -> Iterator[list[StoredRow]]:
     """All rows of a file, in their order, group by group. Raises UnavailableError when it is not what was written."""
     with _telling_damage(file):
-        _key_ranges(archive, file, "")
-        yield from _groups_of(archive / file.name)
+        _check(archived, archive, file)
+        with _opened(archive / file.name) as parquet:
+            for group in range(parquet.num_row_groups):
+                yield _rows_of(parquet.read_row_group(group))
 
 
 def read_keys(archived: ArchivedTable, archive: Path, file: ArchiveFile, keys: Sequence[str]) -> list[StoredRow]:
     """Rows of some keys, in their order. Raises UnavailableError when the file is not what was written."""
     wanted, rows = sorted(keys), list[StoredRow]()
     with _telling_damage(file):
-        ranges = _key_ranges(archive, file, archived.key)
+        ranges = _check(archived, archive, file)
         groups = [place for place, (first, last) in enumerate(ranges) if _any_between(wanted, first, last)]
         if groups:
-            parquet: Any
             with _opened(archive / file.name) as parquet:
                 for group in groups:
                     found = parquet.read_row_group(group)
@@ -178,9 +182,8 @@ def keys_between(
 ) -> set[str]:
     """Keys that have a row from `first` on and before `after`. Raises UnavailableError as the others."""
     found = set[str]()
-    parquet: Any
     with _telling_damage(file):
-        _key_ranges(archive, file, archived.key)
+        _check(archived, archive, file)
         with _opened(archive / file.name) as parquet:
             for group in range(parquet.num_row_groups):
                 rows = parquet.read_row_group(group, columns=[archived.key, archived.time])
@@ -200,11 +203,11 @@ def remove_strays(folder: Path, named: Iterable[str]) -> int:
     return len(strays)
 
 
-def _key_ranges(archive: Path, file: ArchiveFile, key: str) -> tuple[tuple[str, str], ...]:
-    """The first and last key of each group of rows, after the whole file was compared with its hash."""
+def _check(archived: ArchivedTable, archive: Path, file: ArchiveFile) -> tuple[tuple[str, str], ...]:
+    """Compare the whole file with its hash; the first and last key of each group of its rows."""
     path = archive / file.name
     now = path.stat()
-    return _checked_ranges(str(path), file.sha256, key, now.st_size, now.st_mtime_ns, now.st_ino)
+    return _checked_ranges(str(path), file.sha256, archived.key, now.st_size, now.st_mtime_ns, now.st_ino)
 
 
 @lru_cache(maxsize=4_096)
@@ -213,20 +216,10 @@ def _checked_ranges(path: str, sha256: str, key: str, *_state: int) -> tuple[tup
     with Path(path).open("rb") as file:
         if file_digest(file, "sha256").hexdigest() != sha256:
             raise OSError("it is not what was written")
-    if not key:
-        return ()
-    parquet: Any
     with _opened(Path(path)) as parquet:
         place = parquet.schema_arrow.names.index(key)
         groups = [parquet.metadata.row_group(group).column(place) for group in range(parquet.num_row_groups)]
         return tuple((group.statistics.min, group.statistics.max) for group in groups)
-
-
-def _groups_of(path: Path) -> Iterator[list[StoredRow]]:
-    parquet: Any
-    with _opened(path) as parquet:
-        for group in range(parquet.num_row_groups):
-            yield _rows_of(parquet.read_row_group(group))
 
 
 def _rows_of(table: Any) -> list[StoredRow]:
@@ -253,7 +246,7 @@ def _telling_damage(file: ArchiveFile) -> Generator[None]:
         raise UnavailableError(
             f"The archive file {file.name} is {state}. Put it back from a backup into the folder that "
             f"TOOLOO_ARCHIVE_DIRECTORY names; it has {file.bytes} bytes and the SHA-256 {file.sha256}.",
-            code="archive-damaged",
+            code=DAMAGED,
         ) from error
 
 

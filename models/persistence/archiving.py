@@ -6,11 +6,10 @@ Nothing counts before the commit: what a crash leaves is a file that nobody name
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
-from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -115,8 +114,7 @@ async def restore_month(
         if month not in await months_of(connection, archived.name):
             raise UnavailableError("The month was archived again meanwhile. Try again.", code="archive-busy")
         raw: Any = (await connection.get_raw_connection()).driver_connection
-        groups = read_groups(folder.parent, file)
-        while (rows := await asyncio.to_thread(next, groups, None)) is not None:
+        async for rows in _groups(archived, folder, file):
             await raw.copy_records_to_table(partition, records=rows, columns=archived.columns)
         await _take(connection)
         table = _partition(archived, partition)
@@ -143,7 +141,7 @@ async def erase_keys(database: AsyncEngine, archived: ArchivedTable, keys: Colle
             file = await _find(connection, archived, month)
             if file is None or not await asyncio.to_thread(read_keys, archived, folder.parent, file, sorted(keys)):
                 continue
-            made = await _write(archived, folder, month, _without(read_groups(folder.parent, file), archived, keys))
+            made = await _write(archived, folder, month, _without(_groups(archived, folder, file), archived, keys))
             await _take(connection)
             if made is None:
                 await connection.execute(_DROP, {"table": archived.name, "month": month})
@@ -209,10 +207,8 @@ async def _write(
             if len(held) == _CHUNK:
                 await asyncio.to_thread(writer.add, held)
                 held = []
-        if not held and not writer.taken:
-            return None
         await asyncio.to_thread(writer.add, held)
-        return await asyncio.to_thread(writer.finish, month)
+        return await asyncio.to_thread(writer.finish, month) if writer.taken else None
     finally:
         await asyncio.to_thread(writer.discard)
 
@@ -227,8 +223,9 @@ async def _export(
         state = await _state(connection, table)
         if state.rows == 0:
             return None, state
-        earlier = iter(()) if old is None else read_groups(folder.parent, old)
-        rows = _merged(_in_order(connection, archived, table), chain.from_iterable(earlier), archived)
+        rows = _in_order(connection, archived, table)
+        if old is not None:
+            rows = _merged(rows, _groups(archived, folder, old), archived)
         made = await _write(archived, folder, month, rows)
     if made is None or made.rows != state.rows + (0 if old is None else old.rows):
         raise OSError(f"{archived.name} {month}: not as many rows were written as there are")
@@ -250,27 +247,35 @@ async def _in_order(connection: AsyncConnection, archived: ArchivedTable, table:
         yield tuple(row)
 
 
+async def _groups(archived: ArchivedTable, folder: Path, file: ArchiveFile) -> AsyncGenerator[list[StoredRow]]:
+    """Rows of a file, group by group, read in threads."""
+    groups = read_groups(archived, folder.parent, file)
+    while (group := await asyncio.to_thread(next, groups, None)) is not None:
+        yield group
+
+
 async def _merged(
-    new: AsyncIterator[StoredRow], old: Iterator[StoredRow], archived: ArchivedTable
+    new: AsyncIterator[StoredRow], groups: AsyncIterator[list[StoredRow]], archived: ArchivedTable
 ) -> AsyncGenerator[StoredRow]:
-    """Rows of two streams that are in order, in order."""
+    """Rows of a partition and of a file, both in order, in order."""
     place = itemgetter(*archived.places(archived.order))
-    waiting = next(old, None)
+    old = (row async for group in groups for row in group)
+    waiting = await anext(old, None)
     async for row in new:
         while waiting is not None and place(waiting) <= place(row):
             yield waiting
-            waiting = next(old, None)
+            waiting = await anext(old, None)
         yield row
     while waiting is not None:
         yield waiting
-        waiting = next(old, None)
+        waiting = await anext(old, None)
 
 
 async def _without(
-    groups: Iterator[list[StoredRow]], archived: ArchivedTable, keys: Collection[str]
+    groups: AsyncIterator[list[StoredRow]], archived: ArchivedTable, keys: Collection[str]
 ) -> AsyncGenerator[StoredRow]:
     (place,) = archived.places([archived.key])
-    while (group := await asyncio.to_thread(next, groups, None)) is not None:
+    async for group in groups:
         for row in group:
             if row[place] not in keys:
                 yield row

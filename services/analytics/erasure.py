@@ -81,8 +81,6 @@ _STEPS = tuple(
         "DELETE FROM users WHERE id = :owner",
     )
 )
-
-
 _STEPS_OF_RUNS = tuple(
     text(statement)
     for statement in (
@@ -101,6 +99,7 @@ _PENDING = text("""
     SELECT pseudonym, owner_id, run_ids, in_archives FROM erasures
     WHERE CAST(:only AS text) IS NULL OR pseudonym = :only ORDER BY created_at
 """)
+_COUNT = text("SELECT count(*) FROM erasures")
 _FORGOTTEN = text("UPDATE erasures SET run_ids = '{}' WHERE pseudonym = :pseudonym")
 _OUT_OF_ARCHIVES = text("UPDATE erasures SET in_archives = false WHERE pseudonym = ANY(CAST(:pseudonyms AS text[]))")
 _FINISH = text("DELETE FROM erasures WHERE run_ids = '{}' AND NOT in_archives RETURNING pseudonym")
@@ -120,12 +119,11 @@ async def erase_user(connection: AsyncConnection, owner_id: str, pseudonym: str,
         raise ConflictError("An admin is not erased.", code="is-admin")
     runs = list(await connection.scalars(_RUNS, {"owner": owner_id}))
     names = {"owner": owner_id, "pseudonym": pseudonym}
-    known = {**names, "names": to_json({"person": owner_id}).decode()}
+    person = to_json({"person": owner_id}).decode()
     await connection.execute(_ALLOW)
     await connection.execute(_PSEUDONYM, {"pseudonym": pseudonym})
     for step in _STEPS:
-        used = {name: value for name, value in known.items() if f":{name}" in step.text}
-        await connection.execute(step, used)
+        await connection.execute(step, {**names, "names": person})
     await _empty_steps(connection, runs, pseudonym)
     await connection.execute(_REMEMBER, {**names, "runs": runs})
     await record_change(connection, actor_id, "user.erase", f"user/{pseudonym}")
@@ -155,7 +153,7 @@ async def finish_erasures(database: AsyncEngine, forget: ForgetRuns, only: str |
 
 async def count_erasures(connection: AsyncConnection) -> int:
     """Erasures that are not finished."""
-    return len((await connection.execute(_PENDING, {"only": None})).all())
+    return await connection.scalar(_COUNT) or 0
 
 
 async def _forget(database: AsyncEngine, forget: ForgetRuns, row: Any) -> None:
@@ -184,7 +182,5 @@ async def _try(part: Awaitable[None], name: str, *pseudonyms: str) -> bool:
 
 
 async def _empty_steps(connection: AsyncConnection, runs: Sequence[str], pseudonym: str) -> None:
-    names = {"runs": list(runs), "pseudonym": pseudonym}
     for step in _STEPS_OF_RUNS:
-        used = {name: value for name, value in names.items() if f":{name}" in step.text}
-        await connection.execute(step, used)
+        await connection.execute(step, {"runs": list(runs), "pseudonym": pseudonym})

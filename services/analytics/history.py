@@ -50,8 +50,6 @@ _ACTIVE = text("""
         UNION SELECT unnest(CAST(:archived AS text[]))
     ) AS active
 """)
-
-
 _ALL: Mapping[str, datetime] = MappingProxyType({})
 
 

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from models.analytics import ArchivedMonth
 from models.errors import UnavailableError
+from models.persistence.archive_files import DAMAGED
 from models.persistence.archiving import CHANGED, archive_month, held_months, restore_month, sweep
 from models.persistence.partitions import is_before, month_after, month_of, months_of
 from services.analytics.history import ARCHIVED
@@ -25,27 +26,27 @@ async def archive_events(
     """Make files of the months that are before the last `months_kept` and the current one, one after the other.
 
     Gives each month with the events that its file has now. Done again, it does what is left. Raises UnavailableError
-    when others are in the way; at the end, when only some months were changed meanwhile.
+    when others are in the way; at the end, when some months were changed meanwhile or have a damaged file.
     """
     await sweep(database, ARCHIVED)
     cut = month_after(month_of(now), -months_kept)
     async with database.connect() as connection:
         months = await months_of(connection, ARCHIVED.name)
-    changed: list[UnavailableError] = []
+    left: list[UnavailableError] = []
     for month in sorted(set(months) - await held_months(database, ARCHIVED, now)):
         if not is_before(month, cut):
             continue
         try:
             made = await archive_month(database, ARCHIVED, month, actor_id)
         except UnavailableError as error:
-            if error.code != CHANGED:
+            if error.code not in (CHANGED, DAMAGED):
                 raise
-            changed.append(error)
+            left.append(error)
             continue
         if made is not None:
             yield month, made.rows
-    for error in changed[:1]:
-        raise error
+    if left:
+        raise left[0]
 
 
 async def restore_events(database: AsyncEngine, month: str, now: datetime, actor_id: str) -> tuple[int, datetime]:

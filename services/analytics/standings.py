@@ -109,14 +109,8 @@ _IN_PERIOD = """
     (SELECT owner_id, completed AS value FROM standings
      WHERE period = CAST(:period AS text) AND start = CAST(:start AS date))
 """
-_LEARNERS = """
-    (SELECT owner_id, {} AS value FROM learners
-     WHERE {} AND CAST(:period AS text) = 'all' AND CAST(:start AS date) IS NULL)
-"""
-_ACTIVE_LEARNERS = """
-    (SELECT owner_id, {} AS value FROM learners
-     WHERE {} AND CAST(:period AS text) <> 'all' AND last_at >= CAST(:start AS date))
-"""
+_LEARNERS = "(SELECT owner_id, {} AS value FROM learners WHERE {})"
+_ACTIVE_LEARNERS = "(SELECT owner_id, {} AS value FROM learners WHERE {} AND last_at >= CAST(:start AS date))"
 _TOP = """
     SELECT ranked.owner_id, ranked.value FROM {} AS ranked JOIN users ON users.id = ranked.owner_id
     WHERE users.listed ORDER BY ranked.value DESC, ranked.owner_id LIMIT :limit

@@ -1,46 +1,40 @@
 """Analysis of a stored repository at one commit: its files, its functions, its history."""
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from dulwich.objects import ObjectID
 
 from models.context import Analysis, FileChurn, Finding, FunctionComplexity, LanguageStats, LoadedRepo
-from models.errors import InvalidInputError, TooLargeError
+from models.errors import InvalidInputError
 from services.context.attributes import nearest_root_first
 from services.context.complexity import Measurer, measurable
 from services.context.conventions import is_manifest, is_test
 from services.context.findings import GravestFindings, findings_about, findings_in
-from services.context.history import MAX_DEPTH, History, read_history
+from services.context.history import History, read_history
 from services.context.languages import Language, language_of
-from services.context.objects import FORMAT_MASK, MODE_SUBMODULE, MODE_SYMLINK, MODE_TREE, Objects
+from services.context.objects import (
+    FORMAT_MASK,
+    MODE_SUBMODULE,
+    MODE_SYMLINK,
+    Objects,
+    TreeFile,
+    is_binary,
+    printable,
+)
 from services.context.ownership import ownership
-from services.context.packs import damaged
 from services.context.supervision import Supervision
+from services.context.trees import tree_entries
 from services.context.understanding import Understanding
 
-MAX_FILES = 300_000
-"""In one tree; the largest monorepos that people publish have about a third of it."""
 MAX_TEXT = 2 * 2**20
 """Bytes of a file that is read; larger ones are data, and memory stays bounded."""
-_BINARY_PROBE = 8_000
-"""A NUL among the first 8,000 bytes makes a file binary: Git's own rule."""
 _TOP_FUNCTIONS, _TOP_FILES, _TOP_HOT, _TOP_AUTHORS = 20, 10, 20, 20
 _MAX_MANIFESTS = 200
 _MAX_FUNCTION_NAME = 200
 _MAX_LINK = 4_096
 """Bytes of a symbolic link's target: the longest path that Linux takes."""
-
-
-@dataclass(frozen=True)
-class TreeFile:
-    """A file of the commit's tree."""
-
-    path: bytes
-    mode: int
-    sha: ObjectID
 
 
 @dataclass
@@ -84,25 +78,6 @@ def analyze(objects: Objects, repo: LoadedRepo, cut: int, supervision: Supervisi
     return _summary(repo, inventory, history)
 
 
-def tree_entries(objects: Objects, tree: ObjectID) -> Iterator[TreeFile]:
-    """Every file below a tree, symbolic links and submodules included."""
-    todo = [(b"", 0, tree)]
-    count = 0
-    while todo:
-        prefix, depth, sha = todo.pop()
-        if depth > MAX_DEPTH:
-            raise damaged(f"folders are nested deeper than {MAX_DEPTH}")
-        for name, (mode, entry) in objects.tree(sha).items():
-            count += 1
-            if count > MAX_FILES:
-                raise TooLargeError(f"the commit has more than the {MAX_FILES} files that can be analyzed")
-            kind = mode & FORMAT_MASK
-            if kind == MODE_TREE:
-                todo.append((prefix + name + b"/", depth + 1, entry))
-            else:
-                yield TreeFile(prefix + name, mode, entry)
-
-
 def take_inventory(objects: Objects, files: list[TreeFile], measurer: Measurer, supervision: Supervision) -> Inventory:
     """Read and measure every file."""
     inventory = Inventory()
@@ -125,16 +100,8 @@ def _read_attributes(objects: Objects, files: list[TreeFile], understood: Unders
     for path in nearest_root_first(by_path):
         file = by_path[path]
         # Git follows no symbolic link here; one that is too large or damaged is counted where all files are.
-        if file.mode & FORMAT_MASK != MODE_SYMLINK and (text := _small(objects, file.sha, MAX_TEXT)) is not None:
+        if file.mode & FORMAT_MASK != MODE_SYMLINK and (text := objects.small_blob(file.sha, MAX_TEXT)) is not None:
             understood.attributes.add(path, text)
-
-
-def _small(objects: Objects, sha: ObjectID, limit: int) -> bytes | None:
-    """The contents of a file of at most so many bytes; None when it is larger or cannot be read."""
-    try:
-        return objects.blob(sha) if objects.size(sha) <= limit else None
-    except InvalidInputError:
-        return None
 
 
 def _text_of(objects: Objects, file: TreeFile, inventory: Inventory) -> bytes | None:
@@ -144,13 +111,13 @@ def _text_of(objects: Objects, file: TreeFile, inventory: Inventory) -> bytes | 
         inventory.size += size
         inventory.understood.add_file(file.path, printable(file.path), size)
         if file.mode & FORMAT_MASK == MODE_SYMLINK:
-            inventory.understood.links[file.path] = _small(objects, file.sha, _MAX_LINK) or b""
+            inventory.understood.links[file.path] = objects.small_blob(file.sha, _MAX_LINK) or b""
             reason = "symlink"
         elif size > MAX_TEXT:
             reason = "too-large"
         else:
             text = objects.blob(file.sha)
-            if b"\0" not in text[:_BINARY_PROBE]:
+            if not is_binary(text):
                 return text
             reason = "binary"
     except InvalidInputError:
@@ -212,11 +179,6 @@ def count_lines(text: bytes) -> int:
     return text.count(b"\n") + (bool(text) and not text.endswith(b"\n"))
 
 
-def printable(path: bytes) -> str:
-    """A path as text; what is not UTF-8 is shown as replacement characters."""
-    return path.decode("utf-8", "replace")
-
-
 def printable_text(text: str) -> str:
     """A text without NUL, which PostgreSQL's JSON cannot hold."""
     return text.replace("\0", "\ufffd")
@@ -238,9 +200,9 @@ def _summary(repo: LoadedRepo, inventory: Inventory, history: History) -> Analys
         LanguageStats(language=name, files=each.files, lines=each.lines, bytes=each.bytes)
         for name, each in inventory.languages.items()
     ]
+    touched = history.changes.by_path()
     churn = [
-        FileChurn(path=printable(path), commits=history.touched[path], lines=lines)
-        for path, lines in inventory.lines.items()
+        FileChurn(path=printable(path), commits=touched[path], lines=lines) for path, lines in inventory.lines.items()
     ]
     count = inventory.function_count
     understood = inventory.understood
@@ -271,7 +233,7 @@ def _summary(repo: LoadedRepo, inventory: Inventory, history: History) -> Analys
         dependencies=tuple(understood.dependencies),
         dependencies_total=understood.dependencies_total,
         licenses=understood.licenses,
-        hot_spots=understood.hot_spots(history.touched),
+        hot_spots=understood.hot_spots(touched),
         ownership=ownership(history.changes, history.commits_by_author()),
         code_and_tests=understood.code_and_tests,
         unreachable_files=understood.unreachable,

@@ -13,25 +13,32 @@ from dulwich.objects import ObjectID
 from models.context import Difference, LoadedRepo
 from models.errors import InvalidInputError
 from models.understanding import ChangeKind, FileChange
-from services.context.history import MAX_CHANGES, MAX_DEPTH
+from services.context.history import changed_entries
 from services.context.line_changes import TooManyLinesError, changed_lines
-from services.context.objects import FORMAT_MASK, MODE_SUBMODULE, MODE_TREE, Objects, TreeEntries
-from services.context.packs import damaged
-from services.context.renames import Entry, Rename, find_renames
+from services.context.objects import (
+    BINARY_PROBE,
+    FORMAT_MASK,
+    MODE_SUBMODULE,
+    Objects,
+    TreeFile,
+    is_binary,
+    is_file,
+    printable,
+)
+from services.context.renames import Rename, find_renames
 from services.context.supervision import Supervision
 
 MAX_TEXT = 2 * 2**20
 """Bytes of a file whose lines are compared."""
 MAX_LISTED = 1_000
-_BINARY_PROBE = 8_000
 
 
 @dataclass(frozen=True)
 class _Pair:
     """A file before and after; one of them is None for a file added or removed."""
 
-    old: Entry | None
-    new: Entry | None
+    old: TreeFile | None
+    new: TreeFile | None
     similarity: float | None = None
     """Of a renamed file."""
 
@@ -51,8 +58,8 @@ class _Pair:
 
 @dataclass
 class _Changes:
-    added: list[Entry] = field(default_factory=list[Entry])
-    removed: list[Entry] = field(default_factory=list[Entry])
+    added: list[TreeFile] = field(default_factory=list[TreeFile])
+    removed: list[TreeFile] = field(default_factory=list[TreeFile])
     modified: list[_Pair] = field(default_factory=list[_Pair])
     submodules: int = 0
 
@@ -110,15 +117,12 @@ class _Contents:
 
     def text(self, sha: ObjectID) -> bytes | None:
         """The contents of a file that can be compared."""
-        try:
-            return self._objects.blob(sha) if self._objects.size(sha) <= MAX_TEXT else None
-        except InvalidInputError:
-            return None
+        return self._objects.small_blob(sha, MAX_TEXT)
 
     def start(self, sha: ObjectID) -> bytes | None:
         """The first bytes of a file of any size; None, and counted, when it cannot be read."""
         try:
-            return self._objects.blob(sha)[:_BINARY_PROBE]
+            return self._objects.blob(sha)[:BINARY_PROBE]
         except InvalidInputError:
             self.left_out["unreadable"] += 1
             return None
@@ -129,23 +133,20 @@ def _compare(pair: _Pair, contents: _Contents) -> FileChange:
     sides = [entry.sha for entry in (pair.old, pair.new) if entry is not None]
     lines: tuple[int, int] | None = None
     binary = False
-    if pair.similarity == 1.0 or (len(sides) == 2 and sides[0] == sides[1]):  # noqa: PLR2004 both sides
+    if len(sides) == 2 and sides[0] == sides[1]:  # noqa: PLR2004 both sides
         start = contents.start(sides[0])
-        binary = start is not None and b"\0" in start
+        binary = start is not None and is_binary(start)
         lines = None if start is None or binary else (0, 0)
     else:
         texts = [contents.text(sha) for sha in sides]
-        starts = [
-            contents.start(sha) if text is None else text[:_BINARY_PROBE]
-            for sha, text in zip(sides, texts, strict=True)
-        ]
-        binary = any(start is not None and b"\0" in start for start in starts)
+        starts = [contents.start(sha) if text is None else text for sha, text in zip(sides, texts, strict=True)]
+        binary = any(start is not None and is_binary(start) for start in starts)
         if not binary and None not in starts:
             lines = _count(pair, texts, contents)
     return FileChange(
-        path=_printable(pair.path),
+        path=printable(pair.path),
         change=pair.change,
-        old_path=_printable(pair.old.path) if pair.old and pair.similarity is not None else None,
+        old_path=printable(pair.old.path) if pair.old and pair.similarity is not None else None,
         similarity=pair.similarity,
         binary=binary,
         lines_added=lines[0] if lines else None,
@@ -178,38 +179,13 @@ def _pairs(changes: _Changes, renames: list[Rename]) -> Iterator[_Pair]:
 def _changes(objects: Objects, before: ObjectID, after: ObjectID) -> _Changes:
     """The files in which two trees differ, without those of folders that are the same."""
     changes = _Changes()
-    todo: list[tuple[bytes, int, ObjectID | None, ObjectID | None]] = [(b"", 0, before, after)]
-    seen = 0
-    while todo:
-        prefix, depth, old_id, new_id = todo.pop()
-        if depth > MAX_DEPTH or seen > MAX_CHANGES:
-            raise damaged("the trees are too deep or too different to be real ones")
-        old: TreeEntries = objects.tree(old_id) if old_id else {}
-        new: TreeEntries = objects.tree(new_id) if new_id else {}
-        for name in {name for name, _ in old.items() ^ new.items()}:
-            seen += 1
-            one, other = (_entry(prefix + name, *side.get(name, (0, ObjectID(b"")))) for side in (old, new))
-            old_tree, new_tree = (each.sha if each.mode & FORMAT_MASK == MODE_TREE else None for each in (one, other))
-            if old_tree != new_tree:
-                todo.append((prefix + name + b"/", depth + 1, old_tree, new_tree))
-            _sort_in(changes, one, other)
+    for path, *sides in changed_entries(objects, before, after):
+        old, new = (TreeFile(path, *side) for side in sides)
+        changes.submodules += any(each.mode & FORMAT_MASK == MODE_SUBMODULE for each in (old, new))
+        if is_file(old.mode) and is_file(new.mode):
+            changes.modified.append(_Pair(old, new))
+        elif is_file(old.mode):
+            changes.removed.append(old)
+        elif is_file(new.mode):
+            changes.added.append(new)
     return changes
-
-
-def _entry(path: bytes, mode: int, sha: ObjectID) -> Entry:
-    return Entry(path, mode, sha)
-
-
-def _sort_in(changes: _Changes, old: Entry, new: Entry) -> None:
-    changes.submodules += any(each.mode & FORMAT_MASK == MODE_SUBMODULE for each in (old, new))
-    was, is_ = (each.mode & FORMAT_MASK not in {0, MODE_TREE, MODE_SUBMODULE} for each in (old, new))
-    if was and is_:
-        changes.modified.append(_Pair(old, new))
-    elif was:
-        changes.removed.append(old)
-    elif is_:
-        changes.added.append(new)
-
-
-def _printable(path: bytes) -> str:
-    return path.decode("utf-8", "replace")

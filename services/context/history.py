@@ -8,19 +8,19 @@ from datetime import UTC, datetime
 from dulwich.objects import ObjectID
 
 from models.context import Contributor, MonthActivity
-from services.context.objects import FORMAT_MASK, MODE_SUBMODULE, MODE_TREE, Objects, TreeEntries
+from services.context.objects import FORMAT_MASK, MODE_TREE, Objects, TreeEntries, is_file
 from services.context.ownership import Changes
 from services.context.packs import damaged
 from services.context.supervision import Supervision
+from services.context.trees import MAX_DEPTH
 
-MAX_DEPTH = 200
-"""Folders within folders; Git itself gives up on deeper trees at 2,048."""
 MAX_CHANGES = 500_000
 """Files one commit may change: a tree that names the same subtree over and over grows without end."""
 _REPORT_EVERY = 500
 _MAX_MONTHS = 1_200
 """A century of activity: invented author dates are spread over millennia."""
 _MAX_NAME = 200
+_ABSENT = (0, ObjectID(b""))
 
 
 @dataclass
@@ -34,13 +34,11 @@ class _Author:
 class History:
     """Counts over every commit that was added."""
 
+    changes: Changes
+    """Who touched the files that are asked about, merges not counted."""
     commits: int = 0
-    touched: Counter[bytes] = field(default_factory=Counter[bytes])
-    """Commits that touched a path, merges not counted."""
     _authors: dict[str, _Author] = field(default_factory=dict[str, _Author])
     _months: Counter[str] = field(default_factory=Counter[str])
-    changes: Changes = field(default_factory=lambda: Changes.of(()))
-    """Who touched the files that are asked about, merges not counted."""
 
     def add(self, author: str, at: int) -> None:
         """Count a commit: its author's name and time (Unix seconds)."""
@@ -88,9 +86,7 @@ def _instant(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def read_history(
-    objects: Objects, tip: str, total: int, supervision: Supervision, paths: Iterable[bytes] = ()
-) -> History:
+def read_history(objects: Objects, tip: str, total: int, supervision: Supervision, paths: Iterable[bytes]) -> History:
     """Walk all commits reachable from `tip`; `total` is how many to expect, for progress.
 
     `paths`: of the files whose authors are asked for.
@@ -100,9 +96,7 @@ def read_history(
         history.add(header.author, header.authored_at)
         if len(header.parents) <= 1:
             before = objects.commit(header.parents[0]).tree if header.parents else None
-            touched = list(changed_paths(objects, before, header.tree))
-            history.touched.update(touched)
-            history.changes.add(header.author[:_MAX_NAME], touched)
+            history.changes.add(header.author[:_MAX_NAME], changed_paths(objects, before, header.tree))
         if history.commits % _REPORT_EVERY == 0:
             supervision.progress("history", done=history.commits, total=total)
         else:
@@ -112,25 +106,27 @@ def read_history(
 
 def changed_paths(objects: Objects, before: ObjectID | None, after: ObjectID) -> Iterator[bytes]:
     """Paths of the files that differ between two trees, as `git diff --name-only --no-renames` lists them."""
+    for path, (old_mode, _), (new_mode, _) in changed_entries(objects, before, after):
+        if is_file(old_mode) or is_file(new_mode):
+            yield path
+
+
+def changed_entries(
+    objects: Objects, before: ObjectID | None, after: ObjectID | None
+) -> Iterator[tuple[bytes, tuple[int, ObjectID], tuple[int, ObjectID]]]:
+    """Path, old and new entry of all that differs between two trees, folders too; what is not there has the mode 0."""
     todo: list[tuple[bytes, int, ObjectID | None, ObjectID | None]] = [(b"", 0, before, after)]
     changes = 0
     while todo:
         prefix, depth, old_id, new_id = todo.pop()
         if depth > MAX_DEPTH or changes > MAX_CHANGES:
-            raise damaged("a commit's tree is too deep or too large to be a real one")
+            raise damaged("a commit's tree is too deep, or too different from the one before, to be a real one")
         old: TreeEntries = objects.tree(old_id) if old_id else {}
         new: TreeEntries = objects.tree(new_id) if new_id else {}
         for name in {name for name, _ in old.items() ^ new.items()}:
             changes += 1
-            old_mode, old_sha = old.get(name, (0, None))
-            new_mode, new_sha = new.get(name, (0, None))
-            old_tree = old_sha if old_mode & FORMAT_MASK == MODE_TREE else None
-            new_tree = new_sha if new_mode & FORMAT_MASK == MODE_TREE else None
+            was, is_now = old.get(name, _ABSENT), new.get(name, _ABSENT)
+            old_tree, new_tree = (sha if mode & FORMAT_MASK == MODE_TREE else None for mode, sha in (was, is_now))
             if old_tree != new_tree:
                 todo.append((prefix + name + b"/", depth + 1, old_tree, new_tree))
-            if _is_file(old_mode) or _is_file(new_mode):
-                yield prefix + name
-
-
-def _is_file(mode: int) -> bool:
-    return mode & FORMAT_MASK not in {0, MODE_TREE, MODE_SUBMODULE}
+            yield prefix + name, was, is_now

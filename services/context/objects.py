@@ -10,6 +10,7 @@ from dulwich.lru_cache import LRUSizeCache
 from dulwich.object_store import DiskObjectStore
 from dulwich.objects import Blob, Commit, ObjectID, Tag, Tree, parse_tree, valid_hexsha
 
+from models.errors import InvalidInputError
 from services.context.packs import damaged, object_size
 
 TREE_CACHE_BYTES = 48 * 2**20
@@ -20,8 +21,39 @@ _LATEST = 253_402_300_799
 """The last second of the year 9999: the end of what datetime can say."""
 MODE_TREE, MODE_SYMLINK, MODE_SUBMODULE = 0o040000, 0o120000, 0o160000
 FORMAT_MASK = 0o170000
+BINARY_PROBE = 8_000
+"""A NUL among the first 8,000 bytes makes a file binary: Git's own rule."""
 
 TreeEntries = dict[bytes, tuple[int, ObjectID]]
+
+
+def is_file(mode: int) -> bool:
+    """Whether a tree entry is a file or a symbolic link; the mode 0 stands for no entry."""
+    return mode & FORMAT_MASK not in {0, MODE_TREE, MODE_SUBMODULE}
+
+
+def is_binary(start: bytes) -> bool:
+    """Whether a file that begins so is no text."""
+    return b"\0" in start[:BINARY_PROBE]
+
+
+def printable(path: bytes) -> str:
+    """A path as text; what is not UTF-8 is shown as replacement characters."""
+    return path.decode("utf-8", "replace")
+
+
+@dataclass(frozen=True)
+class TreeFile:
+    """A file of a commit's tree."""
+
+    path: bytes
+    mode: int
+    sha: ObjectID
+
+    @property
+    def name(self) -> bytes:
+        """Without its folders."""
+        return self.path.rpartition(b"/")[2]
 
 
 @dataclass(frozen=True)
@@ -33,24 +65,28 @@ class CommitHeader:
     author: str
     authored_at: int
     """Unix time in seconds."""
+    committed_at: int
 
 
-def _author(line: bytes, encoding: str) -> tuple[str, int]:
-    name, _, rest = line.partition(b"<")
-    stamp = rest.rpartition(b">")[2].split()
-    seconds = int(stamp[0]) if stamp and stamp[0].isdigit() else 0
+def _name(line: bytes, encoding: str) -> str:
+    name = line.partition(b"<")[0]
     try:
         text = name.decode(encoding, "replace")
     except LookupError:
         text = name.decode("utf-8", "replace")
-    return text.strip().replace("\0", ""), min(seconds, _LATEST)
+    return text.strip().replace("\0", "")
+
+
+def _time(line: bytes) -> int:
+    stamp = line.rpartition(b">")[2].split()
+    return min(int(stamp[0]), _LATEST) if stamp and stamp[0].isdigit() else 0
 
 
 def parse_commit(raw: bytes) -> CommitHeader:
     """Read a commit as leniently as Git does: old histories hold time zones and names that strict parsers refuse."""
     tree = ObjectID(b"")
     parents: list[ObjectID] = []
-    author, encoding = b"", "utf-8"
+    author, committer, encoding = b"", b"", "utf-8"
     for line in raw.partition(b"\n\n")[0].split(b"\n"):
         key, _, value = line.partition(b" ")
         if key == b"tree" and not tree:
@@ -59,11 +95,13 @@ def parse_commit(raw: bytes) -> CommitHeader:
             parents.append(ObjectID(value))
         elif key == b"author" and not author:
             author = value
+        elif key == b"committer" and not committer:
+            committer = value
         elif key == b"encoding":
             encoding = value.decode("ascii", "replace")
     if not all(valid_hexsha(sha) for sha in (tree, *parents)):
         raise damaged("a commit cannot be read")
-    return CommitHeader(tree, tuple(parents), *_author(author, encoding))
+    return CommitHeader(tree, tuple(parents), _name(author, encoding), _time(author), _time(committer))
 
 
 class Objects:
@@ -111,6 +149,13 @@ class Objects:
     def blob(self, sha: ObjectID) -> bytes:
         """A file's contents."""
         return self.raw(sha, Blob.type_num)
+
+    def small_blob(self, sha: ObjectID, limit: int) -> bytes | None:
+        """The contents of a file of at most so many bytes; None when it is larger or cannot be read."""
+        try:
+            return self.blob(sha) if self.size(sha) <= limit else None
+        except InvalidInputError:
+            return None
 
     def size(self, sha: ObjectID) -> int:
         """Size of an object in bytes, without inflating it: a file of any size costs no memory."""

@@ -41,6 +41,10 @@ class Changes:
             if counts is not None:
                 counts[who] = counts.get(who, 0) + 1
 
+    def by_path(self) -> dict[bytes, int]:
+        """How many commits touched each of the files."""
+        return {path: sum(counts.values()) for path, counts in self.files.items()}
+
 
 def bus_factor(commits: Iterable[int]) -> int:
     """The fewest authors who together made more than half of all commits; 0 when there are none."""

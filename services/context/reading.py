@@ -20,27 +20,25 @@ from models.errors import (
     UnavailableError,
 )
 from models.repositories import CommitInfo, EntryType, FileContents, TreeEntry
-from services.context.analysis import count_lines, printable
-from services.context.history import MAX_DEPTH
 from services.context.objects import (
     FORMAT_MASK,
     MODE_SUBMODULE,
     MODE_SYMLINK,
     MODE_TREE,
+    CommitHeader,
     Objects,
+    printable,
 )
+from services.context.revisions import as_abbreviation, as_commit
 from services.context.store import RepositoryStore, StoredRepository
+from services.context.trees import MAX_DEPTH
 
 MAX_FILE = 2 * 2**20
 """Bytes of a file that is given: it is held in memory, and as JSON once more."""
 MAX_WALK = 20_000
 """Commits that are looked at for one page of a history; some seconds of work."""
-LEAST_DIGITS = 4
-_HEX = re.compile(rf"[0-9a-f]{{{LEAST_DIGITS},40}}")
 _LINES = re.compile(r"([1-9]\d{0,8})(?:-([1-9]\d{0,8}))?")
 _SUBJECT = 500
-_LATEST = 253_402_300_799
-"""The last second of the year 9999: the end of what datetime can say."""
 _TYPES: Mapping[int, EntryType] = {MODE_TREE: "folder", MODE_SYMLINK: "symlink", MODE_SUBMODULE: "submodule"}
 
 _NO_PATH = "There is nothing at this path."
@@ -100,9 +98,9 @@ def opened(store: Path, repository_id: str) -> Generator[tuple[StoredRepository,
 
 def served_commit(stored: StoredRepository, rev: str) -> ObjectID:
     """The commit that is served under its name, or the start of it. Raises NotFoundError (`unknown-rev`)."""
-    digits = rev.lower()
-    if _HEX.fullmatch(digits):
-        found = [sha for sha in stored.marked() if sha.startswith(digits.encode())]
+    digits = as_commit(rev) or as_abbreviation(rev)
+    if digits is not None:
+        found = [sha for sha in stored.marked() if sha.startswith(digits)]
         if len(found) == 1:
             return found[0]
         if found:
@@ -112,9 +110,9 @@ def served_commit(stored: StoredRepository, rev: str) -> ObjectID:
     )
 
 
-def entry_at(objects: Objects, commit: ObjectID, names: Sequence[bytes]) -> Entry | None:
+def _entry_at(objects: Objects, tree: ObjectID, names: Sequence[bytes]) -> Entry | None:
     """What lies at a path, None for nothing. Symbolic links are not followed."""
-    entry = Entry(MODE_TREE, objects.commit(commit).tree)
+    entry = Entry(MODE_TREE, tree)
     for name in names:
         if entry.type != "folder":
             return None
@@ -125,22 +123,17 @@ def entry_at(objects: Objects, commit: ObjectID, names: Sequence[bytes]) -> Entr
     return entry
 
 
-def list_folder(
-    objects: Objects, commit: ObjectID, names: Sequence[bytes], start: int, count: int
-) -> list[tuple[int, TreeEntry]]:
-    """Entries of a folder by name, folders first, each with its place; from a place on, at most `count`.
+def list_folder(objects: Objects, commit: ObjectID, names: Sequence[bytes], start: int, count: int) -> list[TreeEntry]:
+    """Entries of a folder by name, folders first; from the place `start` on, at most `count`.
 
     Raises NotFoundError, also for a file.
     """
-    folder = entry_at(objects, commit, names)
+    folder = _entry_at(objects, objects.commit(commit).tree, names)
     if folder is None or folder.type != "folder":
         raise NotFoundError(_NO_PATH)
     entries = [(name, Entry(*found)) for name, found in objects.tree(folder.sha).items()]
     entries.sort(key=lambda one: (one[1].type != "folder", one[0]))
-    return [
-        (start + place, _tree_entry(objects, (*names, name), entry))
-        for place, (name, entry) in enumerate(entries[start : start + count])
-    ]
+    return [_tree_entry(objects, (*names, name), entry) for name, entry in entries[start : start + count]]
 
 
 def _tree_entry(objects: Objects, names: Sequence[bytes], entry: Entry) -> TreeEntry:
@@ -161,7 +154,7 @@ def read_file(
     Raises NotFoundError for what is no file, TooLargeError above `MAX_FILE`, and InvalidInputError for lines of a file
     that has none.
     """
-    entry = entry_at(objects, commit, names)
+    entry = _entry_at(objects, objects.commit(commit).tree, names)
     if entry is None or entry.type in {"folder", "submodule"}:
         raise NotFoundError(_NO_PATH)
     size = objects.size(entry.sha)
@@ -169,18 +162,17 @@ def read_file(
         raise TooLargeError(f"The file has {size} bytes; files up to {MAX_FILE} are given.", code="file-too-large")
     data = objects.blob(entry.sha)
     text = _text(data)
-    found = None if text is None else _cut(text, lines)
-    if found is None and lines is not None:
+    if text is None and lines is not None:
         raise _bad_query("lines", "binary-file", "The file is binary: it has no lines.")
-    content, first, last = found or (b64encode(data).decode(), None, None)
+    content, first, last, every = (b64encode(data).decode(), None, None, None) if text is None else _cut(text, lines)
     return FileContents(
         path=printable(b"/".join(names)),
         commit=commit.decode(),
         type=entry.type,
         size=size,
-        encoding="base64" if found is None else "utf-8",
+        encoding="base64" if text is None else "utf-8",
         content=content,
-        lines=None if found is None else count_lines(data),
+        lines=every,
         first_line=first,
         last_line=last,
     )
@@ -193,13 +185,18 @@ def _text(data: bytes) -> str | None:
         return None
 
 
-def _cut(text: str, lines: tuple[int, int] | None) -> tuple[str, int | None, int | None]:
-    """The wanted lines, and the numbers of the first and the last of them. Only a newline ends a line, as in Git."""
+def _cut(text: str, lines: tuple[int, int] | None) -> tuple[str, int | None, int | None, int]:
+    """The wanted lines, the first and the last of their numbers, and how many there are in all.
+
+    Only a newline ends a line, as in Git.
+    """
     parts = text.split("\n")
     every = [f"{part}\n" for part in parts[:-1]] + ([parts[-1]] if parts[-1] else [])
     first, last = lines or (1, len(every))
     wanted = every[first - 1 : last]
-    return ("".join(wanted), first, first + len(wanted) - 1) if wanted else ("", None, None)
+    if not wanted:
+        return "", None, None, len(every)
+    return "".join(wanted), first, first + len(wanted) - 1, len(every)
 
 
 @dataclass(frozen=True)
@@ -216,36 +213,28 @@ def read_history(objects: Objects, tip: ObjectID, names: Sequence[bytes], skip: 
 
     As there, a merge that took a path over from one parent is no change of it, and only that parent is followed.
     """
-    found: list[CommitInfo] = []
-    queue = [(-_committed_at(objects, tip), 0, tip)]
+    found: list[tuple[ObjectID, CommitHeader]] = []
+    first = objects.commit(tip)
+    queue = [(-first.committed_at, 0, tip, first)]
     seen = {tip}
     walked = 0
-    while queue and len(found) < skip + count:
-        if walked == MAX_WALK:
-            return HistoryPage(tuple(found[skip:]), complete=False)
-        _, _, sha = heappop(queue)
+    while queue and len(found) < skip + count and walked < MAX_WALK:
+        _, _, sha, header = heappop(queue)
         walked += 1
-        here = entry_at(objects, sha, names)
-        parents = objects.commit(sha).parents
-        same = next((parent for parent in parents if entry_at(objects, parent, names) == here), None)
+        here = _entry_at(objects, header.tree, names)
+        parents = [(parent, objects.commit(parent)) for parent in header.parents]
+        same = next((each for each in parents if _entry_at(objects, each[1].tree, names) == here), None)
         if same is None and (here is not None or parents):
-            found.append(_commit_info(objects, sha))
-        for parent in parents if same is None else (same,):
+            found.append((sha, header))
+        for parent, its_header in parents if same is None else (same,):
             if parent not in seen:
                 seen.add(parent)
-                heappush(queue, (-_committed_at(objects, parent), len(seen), parent))
-    return HistoryPage(tuple(found[skip:]), complete=True)
+                heappush(queue, (-its_header.committed_at, len(seen), parent, its_header))
+    given_up = bool(queue) and len(found) < skip + count
+    return HistoryPage(tuple(_commit_info(objects, *each) for each in found[skip:]), complete=not given_up)
 
 
-def _committed_at(objects: Objects, sha: ObjectID) -> int:
-    head = objects.raw(sha, Commit.type_num).partition(b"\n\n")[0]
-    line = head.partition(b"\ncommitter ")[2].partition(b"\n")[0]
-    stamp = line.rpartition(b">")[2].split()
-    return min(int(stamp[0]), _LATEST) if stamp and stamp[0].isdigit() else 0
-
-
-def _commit_info(objects: Objects, sha: ObjectID) -> CommitInfo:
-    header = objects.commit(sha)
+def _commit_info(objects: Objects, sha: ObjectID, header: CommitHeader) -> CommitInfo:
     message = objects.raw(sha, Commit.type_num).partition(b"\n\n")[2]
     subject = printable(message.strip().partition(b"\n")[0]).replace("\0", "\ufffd")
     return CommitInfo(

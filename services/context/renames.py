@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dulwich.objects import ObjectID
 
-from services.context.objects import FORMAT_MASK
+from services.context.objects import FORMAT_MASK, TreeFile
 
 MIN_SIMILARITY = 0.5
 NAMED_SIMILARITY = 0.75
@@ -24,32 +24,18 @@ Pieces = Counter[bytes]
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A file of a tree."""
-
-    path: bytes
-    mode: int
-    sha: ObjectID
-
-    @property
-    def name(self) -> bytes:
-        """Without its folders."""
-        return self.path.rpartition(b"/")[2]
-
-
-@dataclass(frozen=True)
 class Rename:
     """A file that moved."""
 
-    old: Entry
-    new: Entry
+    old: TreeFile
+    new: TreeFile
     similarity: float
-    """1.0: the same contents."""
+    """Rounded: 1.0 need not be the same contents."""
 
 
 def find_renames(
-    removed: Iterable[Entry],
-    added: Iterable[Entry],
+    removed: Iterable[TreeFile],
+    added: Iterable[TreeFile],
     text: Callable[[ObjectID], bytes | None],
     check: Callable[[], None],
 ) -> tuple[list[Rename], int]:
@@ -73,14 +59,14 @@ def find_renames(
     return found, similar.not_read
 
 
-def _rest(old: list[Entry], new: list[Entry], found: list[Rename]) -> tuple[list[Entry], list[Entry]]:
+def _rest(old: list[TreeFile], new: list[TreeFile], found: list[Rename]) -> tuple[list[TreeFile], list[TreeFile]]:
     gone, come = {rename.old.path for rename in found}, {rename.new.path for rename in found}
     return [entry for entry in old if entry.path not in gone], [entry for entry in new if entry.path not in come]
 
 
-def _exact(old: list[Entry], new: list[Entry]) -> list[Rename]:
+def _exact(old: list[TreeFile], new: list[TreeFile]) -> list[Rename]:
     """The same contents; among several, one that kept its name."""
-    by_sha: dict[ObjectID, list[Entry]] = {}
+    by_sha: dict[ObjectID, list[TreeFile]] = {}
     for entry in old:
         by_sha.setdefault(entry.sha, []).append(entry)
     found: list[Rename] = []
@@ -108,7 +94,7 @@ class _Similarity:
         self.not_read = 0
         """Pairs that were not compared, because too much had been read already."""
 
-    def of(self, old: Entry, new: Entry) -> float:
+    def of(self, old: TreeFile, new: TreeFile) -> float:
         """Between 0 and 1."""
         self._check()
         one, other = self._known(old.sha), self._known(new.sha)
@@ -136,7 +122,7 @@ def _pieces(text: bytes) -> Pieces:
     return Counter(_PIECE.findall(text))
 
 
-def _by_name(old: list[Entry], new: list[Entry], similar: _Similarity) -> list[Rename]:
+def _by_name(old: list[TreeFile], new: list[TreeFile], similar: _Similarity) -> list[Rename]:
     """Files whose name is the only one of its kind on both sides."""
     old_names, new_names = (Counter(entry.name for entry in side) for side in (old, new))
     sources = {entry.name: entry for entry in old if old_names[entry.name] == 1}
@@ -148,7 +134,7 @@ def _by_name(old: list[Entry], new: list[Entry], similar: _Similarity) -> list[R
     return found
 
 
-def _by_contents(old: list[Entry], new: list[Entry], similar: _Similarity) -> list[Rename]:
+def _by_contents(old: list[TreeFile], new: list[TreeFile], similar: _Similarity) -> list[Rename]:
     """The most similar first; of equals one that kept its name."""
     scored = [
         (score, one.name == other.name, one, other)

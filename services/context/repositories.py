@@ -83,7 +83,7 @@ _LOADED = text("""
         commit = CASE WHEN commit IS NULL OR :admin OR NOT shared THEN :commit ELSE commit END,
         commits = CASE WHEN commit IS NULL OR :admin OR NOT shared THEN :commits ELSE commits END
     WHERE id = :id
-""").bindparams(bindparam("ref"))
+""")
 _GRANT = text("""
     UPDATE repository_users SET granted = true, shares = :admin,
         run_id = CASE WHEN run_id = :run_id AND NOT :keeps_run THEN NULL ELSE run_id END
@@ -94,7 +94,9 @@ _NAME_REF = text("""
     ON CONFLICT (repository_id, ref)
     DO UPDATE SET commit = excluded.commit, commits = excluded.commits, loaded_at = now()
 """)
-_REFS = text("SELECT ref, commit FROM repository_refs WHERE repository_id = :id AND ref = ANY(:names)")
+_REFS = text(
+    "SELECT repository_id, ref, commit FROM repository_refs WHERE repository_id = ANY(:ids) AND ref = ANY(:names)"
+)
 _LOADED_OR_LOADING = text("""
     SELECT EXISTS (
         SELECT FROM repository_users claim LEFT JOIN runs USING (run_id)
@@ -168,10 +170,14 @@ async def find_readable(connection: AsyncConnection, repository_id: str, caller:
     return _repository(row, caller)
 
 
-async def named_commits(connection: AsyncConnection, repository_id: str, names: Sequence[str]) -> Mapping[str, str]:
-    """The commits of those `names` under which something was loaded."""
-    rows = await connection.execute(_REFS, {"id": repository_id, "names": list(names)})
-    return {row.ref: row.commit for row in rows}
+async def commits_named(connection: AsyncConnection, repository_ids: Sequence[str], rev: str) -> dict[str, str]:
+    """The commits that were loaded under a name, by repository, whether by its short or its full name."""
+    short = rev.removeprefix("refs/heads/").removeprefix("refs/tags/")
+    names = (rev, short, f"refs/tags/{short}", f"refs/heads/{short}")
+    rows = await connection.execute(_REFS, {"ids": list(repository_ids), "names": list(names)})
+    known = {(row.repository_id, row.ref): row.commit for row in rows}
+    places = ((one, name) for one in repository_ids for name in reversed(names))  # the last one counts
+    return {place[0]: known[place] for place in places if place in known}
 
 
 async def claim(connection: AsyncConnection, caller: Caller, wanted: Wanted, most: int) -> None:

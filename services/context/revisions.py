@@ -9,7 +9,8 @@ from models.errors import InvalidInputError, NotFoundError
 from services.context.objects import Objects
 
 _FULL = re.compile(r"[0-9a-f]{40}")
-_ABBREVIATED = re.compile(r"[0-9a-f]{4,39}")
+LEAST_DIGITS = 4
+_ABBREVIATED = re.compile(rf"[0-9a-f]{{{LEAST_DIGITS},39}}")
 
 
 def candidates(ref: str | None) -> tuple[bytes, ...]:

@@ -95,7 +95,7 @@ class RepositoryStore:
             supervision.progress("waiting for another load of this repository")
             time.sleep(_LOCK_POLL_SECONDS)
 
-        with _locked(path.with_suffix(".lock"), wait):
+        with locked(path.with_suffix(".lock"), wait):
             if not path.is_dir():
                 self._create(path)
             repository = StoredRepository(path)
@@ -121,7 +121,7 @@ class RepositoryStore:
         """
         path = self._path(repository_id)
         self._root.mkdir(parents=True, exist_ok=True)
-        with _locked(path.with_suffix(".lock"), _refuse):
+        with locked(path.with_suffix(".lock"), _refuse):
             if path.is_dir():
                 gone = path.with_suffix(".gone")
                 shutil.rmtree(gone, ignore_errors=True)
@@ -144,7 +144,7 @@ class RepositoryStore:
 
 
 @contextmanager
-def _locked(path: Path, busy: Callable[[], None]) -> Generator[None]:
+def locked(path: Path, busy: Callable[[], None]) -> Generator[None]:
     """Hold a lock file. `busy` is called as long as somebody else does, and may raise."""
     # flock ends with the process that holds it, however that dies; the file itself stays.
     with path.open("w") as file:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
 from models.context import Finding, FunctionComplexity
 from models.understanding import CodeAndTests, Dependency, HotSpot, HugeFile, License, UnreachableFile
@@ -12,7 +11,8 @@ from services.context.conventions import is_foreign, is_test
 from services.context.duplication import DuplicateFinder, is_generated
 from services.context.languages import Language
 from services.context.licenses import identify_license, is_license
-from services.context.manifests.reading import is_readable, read_manifest
+from services.context.manifests.reading import read_manifest
+from services.context.objects import printable
 
 HUGE = 2**20
 """Bytes from which on a file is huge."""
@@ -39,6 +39,8 @@ class Understanding:
     _licenses: list[License] = field(default_factory=list[License])
     _unreachable: list[UnreachableFile] = field(default_factory=list[UnreachableFile])
     _huge: list[HugeFile] = field(default_factory=list[HugeFile])
+    _not_own: set[bytes] = field(default_factory=set[bytes])
+    """Files that `.gitattributes` call generated or vendored."""
     _code: list[int] = field(default_factory=lambda: [0, 0])
     _tests: list[int] = field(default_factory=lambda: [0, 0])
     """Files and lines."""
@@ -50,19 +52,20 @@ class Understanding:
             self._add_unreachable(UnreachableFile(path=path, reason="export-ignore"))
         elif GENERATED in marks:
             self._add_unreachable(UnreachableFile(path=path, reason="linguist-generated"))
+        if marks & {GENERATED, VENDORED}:
+            self._not_own.add(raw_path)
         if size > HUGE:
             self._huge.append(HugeFile(path=path, bytes=size))
 
     def add_text(self, raw_path: bytes, path: str, text: bytes, language: Language, lines: int) -> list[Finding]:
-        """Take a file of text; what is wrong with it as a manifest comes back."""
+        """Take the contents of a file of text after `add_file`; what is wrong with it as a manifest comes back."""
         if is_license(path) and not is_foreign(path):
             self._add_license(path, text)
         if language.code:
             counts = self._tests if is_test(path) else self._code
             counts[0] += 1
             counts[1] += lines
-            marks = self.attributes.of(raw_path)
-            own = not is_foreign(path) and not marks & {GENERATED, VENDORED} and not is_generated(text)
+            own = not is_foreign(path) and raw_path not in self._not_own and not is_generated(text)
             if own and measurable(text):
                 self.duplicates.add(path, text, language.name)
         return self._add_manifest(path, text)
@@ -85,8 +88,7 @@ class Understanding:
                 folder = folder.rpartition(b"/")[0]
         for path in sorted(self.links):
             if not leads_somewhere(path, self.links, known):
-                shown = path.decode("utf-8", "replace")
-                self._add_unreachable(UnreachableFile(path=shown, reason="dangling-symlink"))
+                self._add_unreachable(UnreachableFile(path=printable(path), reason="dangling-symlink"))
 
     def hot_spots(self, touched: Mapping[bytes, int]) -> tuple[HotSpot, ...]:
         """Files that change often and are complex; `touched`: commits by path."""
@@ -138,7 +140,7 @@ class Understanding:
             self._licenses.append(License(spdx=spdx, path=path, source="text", similarity=similarity))
 
     def _add_manifest(self, path: str, text: bytes) -> list[Finding]:
-        if is_foreign(path) or not is_readable(PurePosixPath(path).name):
+        if is_foreign(path):
             return []
         manifest = read_manifest(path, text)
         self.dependencies_total += len(manifest.dependencies)

@@ -22,6 +22,7 @@ _BASELINE = 190
 _MOST_TICKS = 12
 _DAY_LABEL = len("2024-03-05")
 _DAY_LABEL_WIDTH = 72
+_TABLE = "The table has all figures."
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def bar_chart(
     bars = tuple(_bar(row, datum, largest, keep) for row, datum in enumerate(data))
     first = max(data, key=lambda datum: datum.value)
     rows = counted(len(data), "bar")
-    description = f"{rows}; the longest is {visible(first.label)} with {first.detail}. The table has all figures."
+    description = f"{rows}; the longest is {visible(first.label)} with {first.detail}. {_TABLE}"
     return BarChart(chart_id, title, description, bars)
 
 
@@ -140,7 +141,7 @@ def _bar(row: int, datum: Datum, largest: int, keep: Literal["start", "end"]) ->
 
 
 def column_chart(
-    chart_id: str, title: str, data: Sequence[Datum], *, table: str, full: int | None = None
+    chart_id: str, title: str, data: Sequence[Datum], *, table: str = _TABLE, full: int | None = None
 ) -> ColumnChart | None:
     """One column for each year, month or day (`2024`, `2024-03`, `2024-03-05`), in their order.
 

@@ -1,6 +1,6 @@
 """Days put together for a chart: by day, week or month, whichever is few enough to look at. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Literal, TypeVar
 
@@ -22,9 +22,9 @@ def put_together(days: Sequence[DayT]) -> tuple[Unit, dict[str, list[DayT]]]:
     if not days:
         return "day", {}
     first, last = days[0].date, days[-1].date
-    unit = _unit(first, last)
-    labels = list(_labels(unit, first, last)) if (last - first).days < MAX_COLUMNS * 30 else []
-    found: dict[str, list[DayT]] = {name: [] for name in labels}
+    unit, found = _unit(first, last), dict[str, list[DayT]]()
+    if (last - first).days < MAX_COLUMNS * 30:  # one wrong date of an event would make it millions of days
+        found = {label(unit, first + timedelta(days=number)): [] for number in range((last - first).days + 1)}
     for day in days:
         found.setdefault(label(unit, day.date), []).append(day)
     return unit, dict(list(found.items())[-MAX_COLUMNS:])
@@ -54,8 +54,3 @@ def _unit(first: date, last: date) -> Unit:
     if days <= _MOST_DAYS:
         return "day"
     return "week" if days <= _MOST_WEEKS_IN_DAYS else "month"
-
-
-def _labels(unit: Unit, first: date, last: date) -> Iterator[str]:
-    names = dict.fromkeys(label(unit, first + timedelta(days=number)) for number in range((last - first).days + 1))
-    return iter(names)

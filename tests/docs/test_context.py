@@ -22,7 +22,8 @@ from models.context import Index, LoadRepo, Search
 from models.identity import Caller, NewKey, Role
 from models.repositories import RepositoryStatus
 from models.settings import CHECKOUT, Settings
-from services.context.reading import LEAST_DIGITS, MAX_FILE, MAX_WALK
+from services.context.reading import MAX_FILE, MAX_WALK
+from services.context.revisions import LEAST_DIGITS
 from services.identity.keys import create_key
 from tests.api.clients import client_of
 

@@ -38,13 +38,8 @@ class Manifest:
     findings: list[Finding] = field(default_factory=list[Finding])
 
 
-def is_readable(name: str) -> bool:
-    """Whether a file of this name is a manifest that is read."""
-    return name in _READERS or _REQUIREMENTS.fullmatch(name) is not None
-
-
 def read_manifest(path: str, text: bytes) -> Manifest:
-    """Read a manifest; what cannot be read is a finding. Manifests of other formats say nothing."""
+    """Read a manifest; what cannot be read is a finding. Other files say nothing."""
     name = PurePosixPath(path).name
     ecosystem, reader = _READERS.get(name, (None, None))
     if _REQUIREMENTS.fullmatch(name):

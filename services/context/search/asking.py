@@ -11,18 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from models.context import Search, SearchResults
 from models.cursors import read_cursor, write_cursor
-from models.errors import ConflictError
+from models.errors import ConflictError, InvalidInputError, Problem
 from models.identity import Caller
 from models.repositories import Repository
 from services.context import repositories
+from services.context.revisions import as_abbreviation, as_commit
 from services.context.search.evaluation import Target
 from services.context.search.query import Query, parse
 from services.context.search.searching import SearchService
 
 _PAGE = 30
 """Files, unless the query says `count:`."""
-_SHORTEST_COMMIT = 7
-"""Digits of a commit's name that `rev:` may give."""
 _CURSOR = TypeAdapter(tuple[Annotated[int, Field(ge=0)], str])
 
 
@@ -55,32 +54,25 @@ async def _targets(
     connection: AsyncConnection, service: SearchService, caller: Caller, query: Query
 ) -> tuple[list[Target], list[str]]:
     """The commits to search in, and the names of repositories that are not indexed yet."""
-    targets: list[Target] = []
-    waiting: list[str] = []
-    for repository in await repositories.visible(connection, caller):
-        commit = (
-            repository.commit if query.rev is None else await _commit_of(connection, service, repository, query.rev)
-        )
-        if commit is None:
-            continue
-        target = Target(repository.id, repository.name, commit)
-        if service.holds(target):
-            targets.append(target)
-        elif query.rev is None:
-            waiting.append(repository.name)
-    return targets, waiting
+    readable = await repositories.visible(connection, caller)
+    if query.rev is not None:
+        named = await repositories.commits_named(connection, [one.id for one in readable], query.rev)
+        found = (Target(one.id, one.name, named.get(one.id) or _indexed(service, one, query.rev)) for one in readable)
+        return [target for target in found if target.commit and service.holds(target)], []
+    targets = [Target(one.id, one.name, one.commit) for one in readable if one.commit]
+    indexed = [target for target in targets if service.holds(target)]
+    return indexed, [target.name for target in targets if target not in indexed]
 
 
-async def _commit_of(
-    connection: AsyncConnection, service: SearchService, repository: Repository, rev: str
-) -> str | None:
-    """The indexed commit that a branch, a tag or the beginning of a commit's name means here."""
-    named = await repositories.named_commits(connection, repository.id, [rev])
-    if rev in named:
-        return named[rev]
-    if len(rev) < _SHORTEST_COMMIT:
-        return None
-    return next((commit for commit in service.commits(repository.id) if commit.startswith(rev.lower())), None)
+def _indexed(service: SearchService, repository: Repository, rev: str) -> str:
+    """The one indexed commit whose name begins so; empty without one."""
+    if as_commit(rev) is None and as_abbreviation(rev) is None:
+        return ""
+    found = [commit for commit in service.commits(repository.id) if commit.startswith(rev.lower())]
+    if len(found) > 1:
+        message = f"{rev} abbreviates several commits of {repository.name}: give more digits."
+        raise InvalidInputError(message, problems=[Problem(pointer="/q", code="ambiguous-rev", message=message)])
+    return found[0] if found else ""
 
 
 def _version(targets: Sequence[Target]) -> str:

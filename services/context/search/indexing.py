@@ -4,10 +4,7 @@ Blobs are named by their content, so a new commit costs what changed, and branch
 left behind is found and used by the next try; a commit is served once its list of files is there.
 """
 
-import fcntl
 import time
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from dulwich.objects import ObjectID
@@ -16,16 +13,16 @@ from models.context import Indexed, LoadedRepo
 from models.errors import TooLooError
 from services.context.conventions import is_foreign, is_test
 from services.context.languages import OTHER, language_of
-from services.context.objects import FORMAT_MASK, MODE_SUBMODULE, MODE_SYMLINK, MODE_TREE, Objects
+from services.context.objects import FORMAT_MASK, MODE_SUBMODULE, MODE_SYMLINK, Objects, TreeFile
 from services.context.search.index import BlobWriter, IndexedSymbol
 from services.context.search.manifest import FileEntry, IndexFolder, Manifest
 from services.context.search.text import MOST_BYTES, searchable
+from services.context.store import locked
 from services.context.supervision import Supervision
 from services.context.symbols import symbols_of
+from services.context.trees import tree_entries
 
 _NO_CONTENT = (MODE_SYMLINK, MODE_SUBMODULE)
-_DEEPEST = 200
-"""Folders within each other."""
 _START = 256
 """Bytes that tell an interpreter."""
 _POLL_SECONDS = 0.05
@@ -36,7 +33,13 @@ _EVERY = 500
 def build_index(objects: Objects, repo: LoadedRepo, root: Path, supervision: Supervision) -> Indexed:
     """Make the commit of a loaded repository searchable. Doing it again changes nothing and costs little."""
     folder = IndexFolder(root, repo.id)
-    with _locked(folder, supervision):
+    folder.path.mkdir(parents=True, exist_ok=True)
+
+    def wait() -> None:
+        supervision.progress("waiting for another indexing of this repository")
+        time.sleep(_POLL_SECONDS)
+
+    with locked(folder.lock, wait):
         manifest = folder.read_manifest(repo.commit)
         new = 0
         if manifest is None:
@@ -62,11 +65,11 @@ def _index(
     known, new, entries = writer.known(), 0, list[FileEntry]()
     same = {(file.path, file.blob): file for file in before.files if file.is_certain} if before else {}
     header = objects.commit(ObjectID(commit.encode("ascii")))
-    for path, mode, sha in _files(objects, header.tree, b"", 0):
+    for file in tree_entries(objects, header.tree):
         supervision.check()
-        entry, text = same.get((path, sha.decode("ascii"))), b""
-        if entry is None or mode in _NO_CONTENT or not (entry.skip or entry.key in known):
-            entry, text = _read(objects, path, mode, sha)
+        entry, text = same.get((file.path, file.sha.decode("ascii"))), b""
+        if entry is None or file.mode & FORMAT_MASK in _NO_CONTENT or not (entry.skip or entry.key in known):
+            entry, text = _read(objects, file)
         entries.append(entry)
         if not entry.skip and entry.key not in known:
             known.add(entry.key)
@@ -77,27 +80,18 @@ def _index(
     return Manifest(commit, sorted(entries, key=lambda entry: entry.path)), new
 
 
-def _files(objects: Objects, tree: ObjectID, prefix: bytes, depth: int) -> Iterator[tuple[bytes, int, ObjectID]]:
-    for name, (mode, sha) in objects.tree(tree).items():
-        if mode & FORMAT_MASK == MODE_TREE:
-            if depth < _DEEPEST:
-                yield from _files(objects, sha, prefix + name + b"/", depth + 1)
-        else:
-            yield prefix + name, mode & FORMAT_MASK, sha
-
-
-def _read(objects: Objects, path: bytes, mode: int, sha: ObjectID) -> tuple[FileEntry, bytes]:
+def _read(objects: Objects, file: TreeFile) -> tuple[FileEntry, bytes]:
     """The entry of a file, and its text; nothing for one that is not searched."""
-    entry = FileEntry(path, sha.decode("ascii"), 0)
-    if mode in _NO_CONTENT:
+    entry = FileEntry(file.path, file.sha.decode("ascii"), 0)
+    if (mode := file.mode & FORMAT_MASK) in _NO_CONTENT:
         entry.skip = "link" if mode == MODE_SYMLINK else "submodule"
         return entry, b""
     try:
-        entry.size = objects.size(sha)
+        entry.size = objects.size(file.sha)
         if entry.size > MOST_BYTES:
             entry.skip = "too-large"
             return entry, b""
-        found = searchable(objects.blob(sha))
+        found = searchable(objects.blob(file.sha))
     except TooLooError:  # damaged: the rest of the repository is still worth searching
         entry.skip = "unreadable"
         return entry, b""
@@ -114,18 +108,3 @@ def _read(objects: Objects, path: bytes, mode: int, sha: ObjectID) -> tuple[File
 def _symbols(entry: FileEntry, text: bytes) -> list[IndexedSymbol]:
     found = symbols_of(entry.lang, text, entry.shown_path) or ()
     return [IndexedSymbol(symbol.name, symbol.kind, symbol.line, symbol.column) for symbol in found]
-
-
-@contextmanager
-def _locked(folder: IndexFolder, supervision: Supervision) -> Generator[None]:
-    """One at a time, across processes. flock ends with the process that holds it, however that dies."""
-    folder.path.mkdir(parents=True, exist_ok=True)
-    with folder.lock.open("w") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                supervision.progress("waiting for another indexing of this repository")
-                time.sleep(_POLL_SECONDS)
-        yield

@@ -14,11 +14,11 @@ class Columns:
         line = place - bytes_before
         if line != self._line:
             self._line, self._place, self._column = line, line, 1
-        self._column += characters(self._source[self._place : place])
+        self._column += _characters(self._source[self._place : place])
         self._place = place
         return self._column
 
 
-def characters(text: bytes) -> int:
+def _characters(text: bytes) -> int:
     """How many characters a text has when what is no UTF-8 is shown as replacement characters."""
     return len(text) if text.isascii() else len(text.decode("utf-8", "replace"))

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from models.context import Analysis, FileChurn, FunctionComplexity, MonthActivity
+from services.reports.timelines import MAX_COLUMNS
 
 TABLE_ROWS = 20
 """Rows of a ranking, as many as the analysis lists at most."""
 COMPLEX = 10
 """Cyclomatic complexity above which a function deserves a second look (McCabe 1976)."""
-MAX_COLUMNS = 240
-"""Columns of the chart over time: 20 years of months."""
 SEVERITIES = ("error", "warning", "info")
 
 _NO_LANGUAGE = "Other"  # how the context service calls files of no language it knows

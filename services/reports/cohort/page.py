@@ -9,8 +9,6 @@ from services.reports.cohort.rules import VOICE
 from services.reports.rules import Observation
 from services.reports.wording import counted, decimal, duration, number, share
 
-_TABLE = "The table has all figures."
-
 
 def page_context(facts: CohortFacts, figures: Figures, observations: tuple[Observation, ...]) -> dict[str, Any]:
     """Variables of `cohort.html.j2` beyond those of all documents."""
@@ -69,17 +67,17 @@ def _tiles(facts: CohortFacts) -> tuple[tuple[str, str, str], ...]:
 def _active(figures: Figures) -> ColumnChart | None:
     if figures.unit == "day":
         data = [Datum(one.label, one.most_active, counted(one.most_active, "learner")) for one in figures.stretches]
-        return column_chart("active-chart", "Active learners by day", data, table=_TABLE)
+        return column_chart("active-chart", "Active learners by day", data)
     data = [
         Datum(one.label, round(one.active_a_day), f"{decimal(one.active_a_day)} learners a day")
         for one in figures.stretches
     ]
-    return column_chart("active-chart", f"Active learners a day, by {figures.unit}", data, table=_TABLE)
+    return column_chart("active-chart", f"Active learners a day, by {figures.unit}", data)
 
 
 def _challenges(figures: Figures) -> ColumnChart | None:
     data = [Datum(one.label, one.challenges, counted(one.challenges, "challenge")) for one in figures.stretches]
-    return column_chart("challenges-chart", f"Challenges by {figures.unit}", data, table=_TABLE)
+    return column_chart("challenges-chart", f"Challenges by {figures.unit}", data)
 
 
 def _badges(facts: CohortFacts) -> BarChart | None:

@@ -73,21 +73,21 @@ def _turn(rule: str, what: str, change: Change) -> Observation | None:
 
 
 RULES = (
-    Rule[CohortFacts, Figures](
+    Rule(
         f"Return: of the latest cohort of {ENOUGH_LEARNERS} or more whose second period is over, the share that was "
         f"active in it goes well from {GOOD_RETURN:.0%} and is worth a look below {LOW_RETURN:.0%}.",
         _return,
     ),
-    Rule[CohortFacts, Figures](
+    Rule(
         f"Stickiness: learners active today among those of the last 30 days; going well from {GOOD_STICKINESS:.0%}, "
         f"worth a look below {LOW_STICKINESS:.0%}; silent below {ENOUGH_LEARNERS} learners. It grows in the course of "
         "the day.",
         _stickiness,
     ),
-    Rule[CohortFacts, Figures](
+    Rule(
         f"Active learners: the mean of the last {HALF_DAYS} days that are over against the {HALF_DAYS} before, from a "
         f"change of {TURN:.0%}, whatever the period of the report.",
         _active,
     ),
-    Rule[CohortFacts, Figures]("Challenges: the same of completed challenges.", _challenges),
+    Rule("Challenges: the same of completed challenges.", _challenges),
 )

@@ -1,6 +1,6 @@
 """Figures derived from what is known of a learner. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
@@ -123,10 +123,9 @@ def _stretches(unit: Unit, days: dict[str, list[DayMetrics]], scored: tuple[Scor
     )
 
 
-def _mean(days: Iterable[ScoredDay]) -> float | None:
-    known = list(days)
-    challenges = sum(day.challenges for day in known)
-    return sum(day.score_total for day in known) / challenges if challenges else None
+def _mean(days: Sequence[ScoredDay]) -> float | None:
+    challenges = sum(day.challenges for day in days)
+    return sum(day.score_total for day in days) / challenges if challenges else None
 
 
 def _zone(facts: LearnerFacts) -> tzinfo:

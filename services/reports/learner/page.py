@@ -22,7 +22,6 @@ PARTS = {
     "performance": "mean score of the last 20 challenges",
 }
 """Of the engagement score, and what each measures."""
-_TABLE = "The table has all figures."
 
 
 def page_context(facts: LearnerFacts, figures: Figures, observations: tuple[Observation, ...]) -> dict[str, Any]:
@@ -117,12 +116,12 @@ def _time(figures: Figures) -> ColumnChart | None:
             "Sessions",
             [Datum(one.label, one.sessions, counted(one.sessions, "session")) for one in figures.stretches],
         )
-    return column_chart("time-chart", f"{title} by {figures.unit}", data, table=_TABLE)
+    return column_chart("time-chart", f"{title} by {figures.unit}", data)
 
 
 def _challenges(figures: Figures) -> ColumnChart | None:
     data = [Datum(one.label, one.challenges, counted(one.challenges, "challenge")) for one in figures.stretches]
-    return column_chart("challenges-chart", f"Challenges by {figures.unit}", data, table=_TABLE)
+    return column_chart("challenges-chart", f"Challenges by {figures.unit}", data)
 
 
 def _scores(figures: Figures) -> ColumnChart | None:
@@ -132,7 +131,7 @@ def _scores(figures: Figures) -> ColumnChart | None:
         else Datum(one.label, round(one.mean_score), f"mean score {decimal(one.mean_score)}")
         for one in figures.stretches
     ]
-    return column_chart("scores-chart", f"Mean score by {figures.unit}", data, table=_TABLE, full=_FULL_SCORE)
+    return column_chart("scores-chart", f"Mean score by {figures.unit}", data, full=_FULL_SCORE)
 
 
 def _skills(chart_id: str, title: str, skills: Sequence[SkillMetrics]) -> BarChart | None:

@@ -31,7 +31,8 @@ def _presence(facts: LearnerFacts, _figures: Figures) -> Observation | None:
         text = f"{counted(streak.current, 'active day')} in a row{held}."
         return Observation("strength", "presence", "On a streak", text)
     if facts.engagement.parts.recency <= 2 ** (-AWAY_DAYS / 7):
-        text = f"No activity for {AWAY_DAYS} days or more. The longest streak so far is {_days(streak.longest)}."
+        longest = counted(streak.longest, "active day")
+        text = f"No activity for {AWAY_DAYS} days or more. The longest streak so far is {longest}."
         return Observation("risk", "presence", "Away", text)
     return None
 
@@ -81,28 +82,24 @@ def _peers(facts: LearnerFacts, _figures: Figures) -> Observation | None:
     return Observation("strength", "peers", "Ahead of most", text)
 
 
-def _days(count: int) -> str:
-    return counted(count, "active day")
-
-
 RULES = (
-    Rule[LearnerFacts, Figures](
+    Rule(
         f"Presence: going well from {LONG_STREAK} active days in a row; worth a look after {AWAY_DAYS} days without "
         "activity.",
         _presence,
     ),
-    Rule[LearnerFacts, Figures]("Reviews: worth a look when the time to repeat a topic has come.", _reviews),
-    Rule[LearnerFacts, Figures](
+    Rule("Reviews: worth a look when the time to repeat a topic has come.", _reviews),
+    Rule(
         f"Scores: the mean score of the period goes well from {HIGH_SCORE} and is worth a look below {LOW_SCORE}; "
         f"silent below {ENOUGH_CHALLENGES} challenges.",
         _scores,
     ),
-    Rule[LearnerFacts, Figures]("Mastery: going well when a topic of the learning path is mastered.", _mastered),
-    Rule[LearnerFacts, Figures](
+    Rule("Mastery: going well when a topic of the learning path is mastered.", _mastered),
+    Rule(
         f"Badges: going well when {NEAR:.0%} of what a badge asks for is done.",
         _badge,
     ),
-    Rule[LearnerFacts, Figures](
+    Rule(
         f"Peers: going well when {HIGH_PERCENTILE:.0%} of the other learners have a strictly lower engagement score.",
         _peers,
     ),

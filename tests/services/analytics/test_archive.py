@@ -272,6 +272,25 @@ async def test_damaged_file_is_named_with_what_to_do(
     assert (await ingest.take([(0, late)], GRADER, NOW)).accepted == 1
 
 
+async def test_damaged_file_does_not_keep_later_months_from_being_archived(
+    archived: AsyncEngine, folder: Path, completed: Make
+) -> None:
+    ingest = Ingest(archived)
+    await ingest.take([(0, completed(1, datetime(2023, 1, 2, tzinfo=UTC)))], GRADER, NOW)
+    await run(archived)
+    (file,) = (folder / name for name in names_in(folder))
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-9])
+    news = [completed(month + 10, datetime(2023, month, 3, tzinfo=UTC), f"new-{month}") for month in (1, 2)]
+    await ingest.take(enumerate(news), GRADER, NOW)
+    with pytest.raises(UnavailableError, match="2023-01"):
+        await run(archived)
+    assert await count(archived, "archives WHERE month = '2023-02'") == 1
+    file.write_bytes(whole)
+    await run(archived)
+    assert await count(archived, "archives WHERE month = '2023-01' AND rows = 2") == 1
+
+
 async def test_files_of_months_that_are_not_asked_for_are_not_looked_at(
     archived: AsyncEngine, folder: Path, completed: Make
 ) -> None:
@@ -308,12 +327,13 @@ async def test_events_that_come_in_meanwhile_are_not_lost(
     monkeypatch.setattr(archiving, "_PAUSE", 0.02)
     days = [datetime(2023, month, 2, 3, tzinfo=UTC) for month in (1, 2)]
     await Ingest(archived).take(enumerate(completed(n, at, "ada") for n, at in enumerate(days)), GRADER, NOW)
-    going = True
+    going, made_files = True, asyncio.Condition()
 
     async def write(first: int) -> int:
         ingest, taken = Ingest(archived), 0
         for n in range(first, first + 20):
-            await asyncio.sleep(0.1)
+            async with made_files:  # by turns, so that neither keeps the other from getting anywhere
+                await made_files.wait()
             event = completed(n, days[n % 2] + timedelta(minutes=n), ("ada", "bob", f"new-{n}")[n % 3])
             while True:
                 ingest._partitions.forget()
@@ -331,7 +351,9 @@ async def test_events_that_come_in_meanwhile_are_not_lost(
             try:
                 made += len(await run(archived))
             except UnavailableError:
-                await asyncio.sleep(0.01)
+                continue
+            async with made_files:
+                made_files.notify_all()
         return made
 
     archiver = asyncio.create_task(archive())

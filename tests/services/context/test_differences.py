@@ -185,6 +185,17 @@ def test_random_edits_agree_with_git(project: Path, git: Git, compare: Compare) 
     assert changes(compare(base)) == numstat(git, project, base, "main")
 
 
+def test_a_renamed_file_that_is_the_same_but_for_a_rounding_has_changed_lines(
+    project: Path, git: Git, compare: Compare
+) -> None:
+    (project / "old.txt").write_text(f"{'x' * 62}\n" * 30_000 + "old\n")
+    base = commit(git, project, "first")
+    (project / "old.txt").rename(project / "new.txt")
+    (project / "new.txt").write_text(f"{'x' * 62}\n" * 30_000 + "new\n")
+    commit(git, project, "second")
+    assert changes(compare(base)) == numstat(git, project, base, "main") == [("old.txt", "new.txt", 1, 1)]
+
+
 @given(*[st.lists(st.sampled_from([b"a", b"b", b"c", b""]), max_size=25)] * 2, st.booleans(), st.integers(1, 30))
 def test_changed_lines_are_the_fewest(old: list[bytes], new: list[bytes], ends: bool, block: int) -> None:
     before, after = b"\n".join(old), b"\n".join(new) + b"\n" * ends

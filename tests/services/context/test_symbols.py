@@ -12,7 +12,7 @@ from tree_sitter import Query
 
 from models.settings import CHECKOUT
 from services.context.languages import language_of
-from services.context.symbols import LANGUAGES, MAX_BYTES, Kind, Symbol, references_of, symbols_of
+from services.context.symbols import LANGUAGES, MAX_BYTES, Kind, Symbol, symbols_of
 from services.context.symbols import grammars as loaded
 
 # What each source defines: line, column and last line of a definition, its kind, its container (· for none), its name.
@@ -402,29 +402,16 @@ def test_columns_count_characters_and_invalid_bytes_do_no_harm() -> None:
     assert [(each.name, each.line, each.column) for each in found] == [("ü", 1, 19), ("b", 1, 36), ("c", 2, 14)]
 
 
-def test_references_are_identifiers_of_that_spelling() -> None:
-    source = 'def run(): pass\n# run\nx = "run"; é = runs\nprint("é", run, a.run)\n'
-    assert references_of("Python", source.encode(), "run") == [(1, 5, 3), (4, 12, 3), (4, 19, 3)]
-    assert references_of("Python", source.encode(), "é") == [(3, 12, 1)]
-    assert references_of("Python", source.encode(), "") == []
-    assert references_of("Haskell", source.encode(), "run") == []
-    assert references_of("Ruby", b"Foo.new(@a, $b, Foo::Bar)", "Foo") == [(1, 1, 3), (1, 17, 3)]
-    assert references_of("Shell", b"f() { :; }\nf 1", "f") == [(1, 1, 1), (2, 1, 1)]
-
-
 def test_a_source_over_the_limit_is_skipped() -> None:
     source = b"def f(): pass\n" * (MAX_BYTES // 14 + 1)
     assert symbols_of("Python", source) is None
-    assert references_of("Python", source, "f") is None
     assert len(symbols_of("Python", source[: MAX_BYTES // 14]) or ()) > 1_000
 
 
 def test_a_source_that_takes_too_long_is_skipped_and_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("services.context.symbols.definitions.SECONDS", -1)
-        patch.setattr("services.context.symbols.references.SECONDS", -1)
         assert symbols_of("Go", b"package a\nfunc f() {}\n" * 1_000) is None
-        assert references_of("Go", b"package a\nfunc f() {}\n" * 1_000, "f") is None
     assert table(symbols_of("Go", b"package a\nfunc g() {}\n")) == ["2:6-2 function · g"]
 
 
@@ -433,7 +420,6 @@ def test_a_source_that_takes_too_long_is_skipped_and_leaves_nothing_behind(monke
 )
 def test_a_source_whose_query_would_take_long_is_skipped(source: bytes) -> None:
     assert symbols_of("Python", source) is None
-    assert references_of("Python", source, "a") is None
 
 
 @pytest.mark.parametrize(
@@ -491,7 +477,6 @@ def _assert_inside(language: str, source: bytes) -> None:
     for each in found:
         assert 1 <= each.line <= each.end_line <= len(lines)
         assert 1 <= each.column <= len(lines[each.line - 1]) + 1
-        assert references_of(language, source, each.name) is not None
 
 
 @pytest.mark.skipif(shutil.which("ctags") is None, reason="needs universal-ctags, which nothing here installs")

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.context import Analysis, Contributor, FileChurn, Finding, FunctionComplexity, LanguageStats, MonthActivity
-from services.reports.analysis.figures import MAX_COLUMNS, BusFactor, derive, periods
+from services.reports.analysis.figures import BusFactor, derive, periods
 from services.reports.analysis.rules import observe
+from services.reports.timelines import MAX_COLUMNS
 from tests.services.reports.report_examples import empty_analysis, example_analysis, moment
 
 CHANGED = (FileChurn(path="a.py", commits=2, lines=9),)
