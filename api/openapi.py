@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from api.answer_examples import ANSWERS
 from api.middleware.authentication import LOCAL_PATHS, OPEN_PATHS
 from api.problems import MEDIA_TYPE, ProblemDocument
 
@@ -46,6 +47,10 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
     for status, description in _problems(path, operation):
         documented = responses.setdefault(status, {"description": description})
         documented.setdefault("content", {MEDIA_TYPE: {"schema": _REFERENCE}})
+    if (example := ANSWERS.get(operation["operationId"])) is not None:
+        for status in ("200", "201"):
+            for content in responses.get(status, {}).get("content", {}).values():
+                content["example"] = example
     if path not in OPEN_PATHS:
         optional = [{}] if path in LOCAL_PATHS else []
         operation["security"] = [*optional, {"bearer": []}]

@@ -8,9 +8,11 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from httpx2 import AsyncClient
+from jsonschema import Draft202012Validator
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.answer_examples import ANSWERS
 from models.identity import Caller, Role
 from services.orchestration.runs import NewRun, open_run
 from tests.api.activity import BASE, completed, event, heartbeat, now, read, report
@@ -577,6 +579,24 @@ def test_operations_say_by_example_what_they_take(app: FastAPI) -> None:
                     or "examples" in str(_resolved(document, content["schema"]))
                     or (content["schema"] == {"type": "string"})
                 ), path
+
+
+def test_operations_say_by_example_what_they_answer(app: FastAPI) -> None:
+    document = app.openapi()
+    for path, item in document["paths"].items():
+        if not path.startswith(BASE):
+            continue
+        for operation in item.values():
+            for status in ("200", "201"):
+                for content in operation["responses"].get(status, {}).get("content", {}).values():
+                    assert content["example"] == ANSWERS[operation["operationId"]], path
+                    schema = {**content["schema"], "components": document["components"]}
+                    Draft202012Validator(schema).validate(content["example"])
+
+
+def test_examples_are_of_operations(app: FastAPI) -> None:
+    named = {operation["operationId"] for item in app.openapi()["paths"].values() for operation in item.values()}
+    assert set(ANSWERS) <= named
 
 
 def _resolved(document: dict[str, Any], schema: Any) -> Any:
