@@ -213,6 +213,8 @@ class Indexed(Contract):
     """Files whose content is not searched, by reason."""
     new_blobs: Count
     """Contents that no commit indexed before had."""
+    without_symbols: Count = 0
+    """Of these, sources whose symbols could not be read: too large or deeply nested, or the parser gave up on them."""
     bytes: Count
     """Of the index of the repository on the disk."""
 

@@ -9,7 +9,8 @@ from dulwich.objects import ObjectID
 from models.context import Analysis, FileChurn, Finding, FunctionComplexity, LanguageStats, LoadedRepo
 from models.errors import InvalidInputError
 from services.context.attributes import nearest_root_first
-from services.context.complexity import Measurer, measurable
+from services.context.children import Child
+from services.context.complexity import SECONDS, Measurer, measurable, measure
 from services.context.conventions import is_manifest, is_test
 from services.context.findings import GravestFindings, findings_about, findings_in
 from services.context.history import History, read_history
@@ -69,7 +70,7 @@ def analyze(objects: Objects, repo: LoadedRepo, cut: int, supervision: Supervisi
     header = objects.commit(ObjectID(repo.commit.encode("ascii")))
     entries = sorted(tree_entries(objects, header.tree), key=lambda file: file.path)
     files = [each for each in entries if each.mode & FORMAT_MASK != MODE_SUBMODULE]
-    with Measurer(supervision.check) as measurer:
+    with Child(measure, SECONDS, supervision.check) as measurer:
         inventory = take_inventory(objects, files, measurer, supervision)
     inventory.understood.add_dangling_links(each.path for each in entries)
     history = read_history(objects, repo.commit, repo.commits, supervision, inventory.lines)
@@ -151,7 +152,7 @@ def _functions_of(
     found = None
     if measurable(text):
         name = f"file.{language.measured_as}"
-        found = measurer.functions(name, text.decode("utf-8-sig", "replace"))
+        found = measurer(name, text.decode("utf-8-sig", "replace"))
     if found is None:
         inventory.skipped["complexity"] += 1
         return []

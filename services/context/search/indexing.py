@@ -5,12 +5,16 @@ left behind is found and used by the next try; a commit is served once its list 
 """
 
 import time
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 
 from dulwich.objects import ObjectID
 
 from models.context import Indexed, LoadedRepo
 from models.errors import TooLooError
+from services.context.children import Children
 from services.context.conventions import is_foreign, is_test
 from services.context.languages import OTHER, language_of
 from services.context.objects import FORMAT_MASK, MODE_SUBMODULE, MODE_SYMLINK, Objects, TreeFile
@@ -19,7 +23,7 @@ from services.context.search.manifest import FileEntry, IndexFolder, Manifest
 from services.context.search.text import MOST_BYTES, searchable
 from services.context.store import locked
 from services.context.supervision import Supervision
-from services.context.symbols import symbols_of
+from services.context.symbols import LANGUAGES, SECONDS, Symbol, symbols_of
 from services.context.trees import tree_entries
 
 _NO_CONTENT = (MODE_SYMLINK, MODE_SUBMODULE)
@@ -28,6 +32,9 @@ _START = 256
 _POLL_SECONDS = 0.05
 _EVERY = 500
 """Files between two reports of progress."""
+_AHEAD = 16
+"""Files that are read while the symbols of others are waited for; each is in memory."""
+_Parsers = Children[[str, bytes, str], list[Symbol] | None]
 
 
 def build_index(objects: Objects, repo: LoadedRepo, root: Path, supervision: Supervision) -> Indexed:
@@ -40,11 +47,13 @@ def build_index(objects: Objects, repo: LoadedRepo, root: Path, supervision: Sup
         time.sleep(_POLL_SECONDS)
 
     with locked(folder.lock, wait):
-        manifest = folder.read_manifest(repo.commit)
-        new = 0
+        manifest, added = folder.read_manifest(repo.commit), _Added()
         if manifest is None:
             writer = BlobWriter(folder.index)
-            manifest, new = _index(objects, repo.commit, writer, folder.latest_manifest(), supervision)
+            with Children(symbols_of, SECONDS, supervision.check) as parsers:
+                adder = _Adder(writer, parsers, added)
+                manifest = _index(objects, repo.commit, adder, folder.latest_manifest(), supervision)
+                adder.finish()
             writer.commit()
             folder.write_manifest(manifest)
     skipped = manifest.skipped()
@@ -53,31 +62,73 @@ def build_index(objects: Objects, repo: LoadedRepo, root: Path, supervision: Sup
         commit=repo.commit,
         files=len(manifest.files) - sum(skipped.values()),
         skipped=skipped,
-        new_blobs=new,
+        new_blobs=added.blobs,
+        without_symbols=added.without_symbols,
         bytes=folder.bytes(),
     )
 
 
-def _index(
-    objects: Objects, commit: str, writer: BlobWriter, before: Manifest | None, supervision: Supervision
-) -> tuple[Manifest, int]:
+@dataclass
+class _Added:
+    """How much was new."""
+
+    blobs: int = 0
+    without_symbols: int = 0
+
+
+class _Adder:
+    """Adds contents to an index, each once, while children find the symbols of those that follow."""
+
+    def __init__(self, writer: BlobWriter, parsers: _Parsers, added: _Added) -> None:
+        self._writer = writer
+        self._parsers = parsers
+        self._added = added
+        self._known = writer.known()
+        self._waiting = deque[tuple[FileEntry, bytes, Future[list[Symbol] | None] | None]]()
+
+    def has(self, entry: FileEntry) -> bool:
+        """Whether the content of a file is in the index, or on its way there."""
+        return entry.key in self._known
+
+    def add(self, entry: FileEntry, text: bytes) -> None:
+        """Add the content of a file."""
+        self._known.add(entry.key)
+        self._added.blobs += 1
+        symbols = self._parsers.submit(entry.lang, text, entry.shown_path) if entry.lang in LANGUAGES else None
+        self._waiting.append((entry, text, symbols))
+        if len(self._waiting) > _AHEAD:
+            self._write_first()
+
+    def finish(self) -> None:
+        """Wait for what was begun."""
+        while self._waiting:
+            self._write_first()
+
+    def _write_first(self) -> None:
+        entry, text, future = self._waiting.popleft()
+        symbols = [] if future is None else future.result()
+        if symbols is None:
+            self._added.without_symbols += 1
+        shown = [IndexedSymbol(symbol.name, symbol.kind, symbol.line, symbol.column) for symbol in symbols or ()]
+        self._writer.add(entry.key, text, shown)
+
+
+def _index(objects: Objects, commit: str, adder: _Adder, before: Manifest | None, supervision: Supervision) -> Manifest:
     """What the commit before has said of a file that is the same is not read again."""
-    known, new, entries = writer.known(), 0, list[FileEntry]()
+    entries = list[FileEntry]()
     same = {(file.path, file.blob): file for file in before.files if file.is_certain} if before else {}
     header = objects.commit(ObjectID(commit.encode("ascii")))
     for file in tree_entries(objects, header.tree):
         supervision.check()
         entry, text = same.get((file.path, file.sha.decode("ascii"))), b""
-        if entry is None or file.mode & FORMAT_MASK in _NO_CONTENT or not (entry.skip or entry.key in known):
+        if entry is None or file.mode & FORMAT_MASK in _NO_CONTENT or not (entry.skip or adder.has(entry)):
             entry, text = _read(objects, file)
         entries.append(entry)
-        if not entry.skip and entry.key not in known:
-            known.add(entry.key)
-            writer.add(entry.key, text, _symbols(entry, text))
-            new += 1
+        if not entry.skip and not adder.has(entry):
+            adder.add(entry, text)
         if len(entries) % _EVERY == 0:
             supervision.progress(f"indexed {len(entries):,} files")
-    return Manifest(commit, sorted(entries, key=lambda entry: entry.path)), new
+    return Manifest(commit, sorted(entries, key=lambda entry: entry.path))
 
 
 def _read(objects: Objects, file: TreeFile) -> tuple[FileEntry, bytes]:
@@ -103,8 +154,3 @@ def _read(objects: Objects, file: TreeFile) -> tuple[FileEntry, bytes]:
     language = language_of(shown.rpartition("/")[2], found[:_START])
     entry.lang = "" if language is OTHER else language.name
     return entry, found
-
-
-def _symbols(entry: FileEntry, text: bytes) -> list[IndexedSymbol]:
-    found = symbols_of(entry.lang, text, entry.shown_path) or ()
-    return [IndexedSymbol(symbol.name, symbol.kind, symbol.line, symbol.column) for symbol in found]

@@ -1,14 +1,13 @@
 """What a source file defines: matches of a language's query, named, nested and sorted."""
 
 import re
-import time
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
 from tree_sitter import Node, QueryCursor
 
-from services.context.symbols.grammars import SECONDS, Grammar, definitions_query, grammar_of, parse
+from services.context.symbols.grammars import Grammar, definitions_query, grammar_of, parse
 from services.context.symbols.positions import Columns
 
 MAX_NAME = 1_000
@@ -81,12 +80,12 @@ def symbols_of(language: str, source: bytes, path: str = "") -> list[Symbol] | N
 
     `language` is a display name of `services/context/languages.py`; one without a grammar has no symbols. `path` tells
     dialects apart. None when the file is skipped: over `MAX_BYTES` or `MAX_MATCHES` definitions, nested or torn beyond
-    `MAX_EXTENT`, or not parsed within `SECONDS`.
+    `MAX_EXTENT`. tree-sitter is C and may hang or crash with what strangers wrote: call this in a child process.
     """
     grammar = grammar_of(language, source, path)
     if grammar is None:
         return []
-    tree = parse(grammar, grammar.repair(source) if grammar.repair else source, time.monotonic() + SECONDS)
+    tree = parse(grammar, grammar.repair(source) if grammar.repair else source)
     if tree is None:
         return None
     matches = QueryCursor(definitions_query(grammar)).matches(tree.root_node)

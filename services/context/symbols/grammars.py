@@ -1,8 +1,7 @@
-"""tree-sitter's grammars and our queries, loaded once, and parsing within bounds."""
+"""tree-sitter's grammars and our queries, loaded once, and parsing within bounds of size."""
 
 import re
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -20,17 +19,16 @@ import tree_sitter_python
 import tree_sitter_ruby
 import tree_sitter_rust
 import tree_sitter_typescript
-from tree_sitter import Language, Parser, Point, Query, Tree
+from tree_sitter import Language, Parser, Query, Tree
 
 from services.context.symbols.repairs import without_backquotes, without_macros
 
 MAX_BYTES = 2 * 2**20
 """Of a source file; larger ones are generated or data."""
-SECONDS = 2.0
-"""For parsing one file: several times what two megabytes of usual source take."""
+SECONDS = 5.0
+"""For one file, in a child process: several times what two megabytes of usual source take."""
 MAX_EXTENT = 1_000
 """Brackets inside each other, levels of a syntax tree, tokens side by side in it: far more than people write."""
-_CHUNK = 64 * 2**10
 MAX_NODES = 1_000_000
 """Of a syntax tree; two megabytes of usual source have 600,000."""
 _BRACKETS = {**dict.fromkeys(b"([{", 1), **dict.fromkeys(b")]}", -1)}
@@ -119,28 +117,12 @@ def _parser(grammar: Grammar) -> Parser:
     return parsers[grammar]
 
 
-def parse(grammar: Grammar, source: bytes, deadline: float) -> Tree | None:
-    """The syntax tree of a source, errors in it marked; None when it is too large, too costly to query or late.
-
-    `deadline` is of the monotonic clock.
-    """
+def parse(grammar: Grammar, source: bytes) -> Tree | None:
+    """The syntax tree of a source, errors in it marked; None when it is too large, or too costly to query."""
     if len(source) > MAX_BYTES or _nesting(source) > MAX_EXTENT:
         return None
-    text = source.replace(b"\0", b" ")  # a NUL looks like the end: at one, Bash's scanner turns in circles for ever
-
-    def read(offset: int, _: Point) -> bytes:
-        return text[offset : offset + _CHUNK]
-
-    def is_late(_: int, __: bool) -> bool:
-        return time.monotonic() > deadline
-
-    parser = _parser(grammar)
-    try:
-        # Only sources that are read piece by piece can be given up half-way.
-        tree = parser.parse(read, encoding="utf8", progress_callback=is_late)
-    except ValueError:
-        parser.reset()  # else the next file would be taken for the rest of this one
-        return None
+    # A NUL looks like the end: at one, Bash's scanner turns in circles for ever.
+    tree = _parser(grammar).parse(source.replace(b"\0", b" "))
     return None if _is_costly(tree) else tree
 
 

@@ -1,14 +1,13 @@
 import re
-from multiprocessing import resource_tracker
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from models.context import Finding, FunctionComplexity, Severity
-from models.errors import InvalidInputError, UnavailableError
+from models.errors import InvalidInputError
 from services.context.analysis import count_lines
-from services.context.complexity import Measurer, measurable
+from services.context.complexity import measurable
 from services.context.conventions import is_foreign, is_manifest, is_test
 from services.context.findings import GravestFindings, findings_about, findings_in
 from services.context.languages import Language, language_of
@@ -119,22 +118,6 @@ def test_the_gravest_findings_do_not_depend_on_the_order(order: list[tuple[Sever
     ranked = [("error", 1), ("error", 2), ("warning", 3), ("info", 1)]
     assert [(each.severity, each.line) for each in gravest.gravest] == ranked
     assert gravest.total == 4
-
-
-def test_a_file_that_keeps_the_parser_busy_is_given_up_and_the_next_is_measured() -> None:
-    with Measurer(lambda: None, seconds=0.0) as impatient:
-        assert impatient.functions("a.py", "x = (1)\n" * 40_000) is None
-    with Measurer(lambda: None) as measurer:
-        found = measurer.functions("a.py", "def f(a):\n    return 1 if a and b else 2\n")
-        assert [(each.name, each.line, each.complexity, each.lines) for each in found or []] == [("f", 1, 3, 2)]
-        assert measurer.functions("a.js", "function g() {}\n") is not None
-
-
-def test_a_child_that_cannot_start_is_an_error_and_not_a_skipped_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    resource_tracker.ensure_running()  # by the true interpreter: it is started only once, by whoever comes first
-    monkeypatch.setattr("multiprocessing.spawn.get_executable", lambda: b"/bin/false")
-    with Measurer(lambda: None) as measurer, pytest.raises(UnavailableError):
-        measurer.functions("a.py", "x = 1\n")
 
 
 def test_minified_and_huge_files_are_not_measured() -> None:

@@ -23,6 +23,7 @@ from services.context.search.indexing import build_index
 from services.context.search.query import parse
 from services.context.search.searching import Found, SearchService
 from services.context.supervision import Supervision
+from services.context.symbols import Symbol, symbols_of
 
 Git = Callable[..., str]
 RIPGREP = Path(sysconfig.get_path("scripts")) / "rg"
@@ -290,6 +291,24 @@ def test_indexing_that_was_killed_is_not_served_and_the_next_one_completes(searc
         searched.search(repo, "common")
     assert searched.indexed(repo).files == 1_600
     assert searched.search(repo, "common", limit=1).total == 1_600
+
+
+def crashing_symbols(language: str, source: bytes, path: str) -> list[Symbol] | None:
+    """What a child calls in place of `symbols_of`."""
+    if b"crash" in source:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return symbols_of(language, source, path)
+
+
+def test_a_source_that_crashes_the_parser_is_searched_without_its_symbols(
+    searched: Searched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.context.search.indexing.symbols_of", crashing_symbols)
+    repo = searched.commit({"bad.py": b"def crash(): pass\n", "good.py": b"def sound(): pass\n"})
+    indexed = searched.indexed(repo)
+    assert (indexed.new_blobs, indexed.without_symbols) == (2, 1)
+    assert searched.lines(repo, "symbol:/./") == {"good.py": [1]}
+    assert searched.lines(repo, "pass") == {"bad.py": [1], "good.py": [1]}
 
 
 def test_two_at_once_index_a_commit_once(searched: Searched) -> None:

@@ -1,0 +1,177 @@
+"""Parsing strangers' texts in child processes.
+
+Parsers meet texts that keep them busy for ever and texts that crash them. In the worker's own process they would hold
+the interpreter's lock meanwhile, and with it the worker's heartbeats, or take the worker along. A child can be ended.
+"""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from importlib import import_module
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from typing import Generic, ParamSpec, Self, TypeVar
+
+from models.errors import UnavailableError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MOST_LOST = 30
+"""Children that one piece of work may cost; then nothing more is parsed: thousands of bad files are no accident."""
+_MEMORY = 2**30
+"""Bytes of address space for a child."""
+_POLL_SECONDS = 0.1
+_START_SECONDS = 60.0
+_SPARE_SECONDS = 30
+"""After which a child ends itself: its parent, who would have ended it, was killed."""
+
+
+class Child(Generic[P, T]):
+    """Calls a function in a child process: started when needed, replaced when it hangs or dies. One call at a time.
+
+    `work` is a function of a module, and what goes in and comes out can be pickled. `seconds`: for one call. `check` is
+    called while waiting; it ends the work by raising.
+    """
+
+    def __init__(self, work: Callable[P, T], seconds: float, check: Callable[[], None]) -> None:
+        self._work = work
+        self._seconds = seconds
+        self._check = check
+        self._lost = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def __call__(self, *args: P.args, **_: P.kwargs) -> T | None:
+        """What the function gives; None when it raised, or hung, or crashed.
+
+        Raises UnavailableError when the child cannot be started at all: then nothing could be parsed.
+        """
+        if self._lost >= MOST_LOST:
+            return None
+        connection = self._connection or self._start()
+        try:
+            connection.send(args)
+            if self._answered(connection, self._seconds):
+                return connection.recv()
+        except (EOFError, OSError):
+            pass  # the child died, of memory perhaps: as good as a time-out
+        except BaseException:
+            self.end()  # the next call would get the answer to this one
+            raise
+        self._lost += 1
+        self.end()
+        return None
+
+    def _answered(self, connection: Connection, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while not connection.poll(_POLL_SECONDS):
+            self._check()
+            if time.monotonic() > deadline:
+                return False
+        return True
+
+    def _start(self) -> Connection:
+        self._connection, theirs = Pipe()
+        names = (self._work.__module__, self._work.__qualname__)
+        command = (sys.executable, "-m", __name__, *names, str(theirs.fileno()), str(int(self._seconds)))
+        with theirs:
+            # A new interpreter, since a fork would copy locks that other threads hold. It is told no secrets.
+            self._process = subprocess.Popen(  # noqa: S603 - all of it is ours
+                command,
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )
+        try:
+            if self._answered(self._connection, _START_SECONDS):
+                self._connection.recv()
+                return self._connection
+        except (EOFError, OSError):
+            pass  # it died at once; its own words are on the standard error
+        self.end()
+        raise UnavailableError("a process that parses sources cannot be started")
+
+    def end(self) -> None:
+        """End the process. The next call starts another one."""
+        if self._connection is not None:
+            self._connection.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._process = self._connection = None
+
+
+class Children(Generic[P, T]):
+    """As many children as there are processors, and the calls that wait for one."""
+
+    def __init__(self, work: Callable[P, T], seconds: float, check: Callable[[], None]) -> None:
+        count = min(_processors(), _MOST_CHILDREN)
+        self._all = [Child(work, seconds, check) for _ in range(count)]
+        self._free = SimpleQueue[Child[P, T]]()
+        for child in self._all:
+            self._free.put(child)
+        self._threads = ThreadPoolExecutor(count, thread_name_prefix="child")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.shutdown(cancel_futures=True)
+        for child in self._all:
+            child.end()
+
+    def submit(self, *args: P.args, **kwargs: P.kwargs) -> Future[T | None]:
+        """Call the function as soon as a child is free. As `Child.__call__`."""
+
+        def call() -> T | None:
+            child = self._free.get()
+            try:
+                return child(*args, **kwargs)
+            finally:
+                self._free.put(child)
+
+        return self._threads.submit(call)
+
+
+_MOST_CHILDREN = 8
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _serve(work: Callable[..., object], connection: Connection, seconds: int) -> None:
+    """The child: says that it is there, then answers each call, with None where the function raises."""
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    connection.send(None)
+    while True:
+        try:
+            args = connection.recv()
+        except (EOFError, OSError):
+            return
+        # Nobody handles the signal, so the system ends the process, however deep in a parser it is.
+        signal.alarm(seconds + _SPARE_SECONDS)
+        try:
+            answer = work(*args)
+        except Exception:  # noqa: BLE001 parsers meet odd texts with whatever they stumble over
+            answer = None
+        signal.alarm(0)
+        connection.send(answer)
+
+
+if __name__ == "__main__":
+    _, module, function, handle, seconds = sys.argv
+    _serve(getattr(import_module(module), function), Connection(int(handle)), int(seconds))
