@@ -5,9 +5,7 @@ Both are processes of their own with the same web server; `python -m benchmarks.
 
 import asyncio
 import os
-import sys
 import time
-from asyncio.subprocess import DEVNULL
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -21,8 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from benchmarks.stack import SECRET
-from cli.stack.ports import free_port
+from benchmarks.stack import SECRET, start_server
 from models.identity import NewKey, Role
 from services.identity.keys import create_key
 
@@ -30,7 +27,6 @@ _CONNECTIONS = 32
 _REQUESTS = 3_000
 """Of each server in each round."""
 _ROUNDS = 5
-_START_SECONDS = 30
 
 
 @dataclass
@@ -81,9 +77,9 @@ async def measure_http(database: AsyncEngine, owners: Sequence[str], console: Co
     requests = [asked[place % len(asked)] for place in range(_REQUESTS)]
     url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
     with ExitStack() as children:
-        ours = await _started(children, "api", DATABASE_URL=url, TOOLOO_SECRET=SECRET)
+        ours = Server(*start_server(children, "api", DATABASE_URL=url, TOOLOO_SECRET=SECRET))
         body = await _once(ours.port, asked[0])
-        bare = await _started(children, "benchmarks.http_reads", BENCH_BYTES=str(len(body)))
+        bare = Server(*start_server(children, "benchmarks.http_reads", BENCH_BYTES=str(len(body))))
         for number in range(_ROUNDS + 1):
             for server in (ours, bare) if number % 2 else (bare, ours):
                 await server.round(requests)
@@ -96,25 +92,6 @@ async def measure_http(database: AsyncEngine, owners: Sequence[str], console: Co
     table.add_row("a FastAPI route without any work", f"{bare_rate:,.0f}", f"{bare_time * 1e6:.0f}")
     table.add_row("ratio", f"{ours_rate / bare_rate:.2f}", f"{bare_time / ours_time:.2f}")
     console.print(table)
-
-
-async def _started(children: ExitStack, module: str, **environment: str) -> Server:
-    """`python -m …`, once it answers."""
-    port = free_port()
-    environment = {**os.environ, "TOOLOO_PORT": str(port), **environment}
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, env=environment, stdin=DEVNULL, stdout=DEVNULL
-    )
-    children.callback(child.terminate)
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            await _once(port, _request("/api/v1/health/live", ""))
-        except OSError:
-            await asyncio.sleep(0.05)
-        else:
-            return Server(port, psutil.Process(child.pid))
-    raise TimeoutError(f"{module} did not answer in {_START_SECONDS} s")
 
 
 async def _once(port: int, request: bytes) -> bytes:

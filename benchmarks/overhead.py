@@ -202,7 +202,7 @@ async def measure_execute(stack: Stack, key: str, rounds: int, console: Console)
     plan = compiled(definition)
     async with stack.database.begin() as connection:
         await save_definition(connection, CALLER, plan.workflow, definition, plan.hash)
-    base = await stack.start_api()
+    base = stack.start_api()
     direct: list[float] = []
     over_http: list[float] = []
     async with httpx2.AsyncClient(base_url=base, headers={"Authorization": f"Bearer {key}"}) as http:

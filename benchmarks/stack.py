@@ -26,6 +26,36 @@ from workflows.client import connect
 SECRET = "benchmark-secret-of-no-value-at-all"  # noqa: S105 - the servers are gone in a minute
 
 
+_START_SECONDS = 30
+
+
+def start_server(children: ExitStack, module: str, **environment: str) -> tuple[int, psutil.Process]:
+    """`python -m …` on a free port, once it answers; it ends with `children`."""
+    port = free_port()
+    child = subprocess.Popen(  # noqa: S603 - our own modules
+        [sys.executable, "-m", module],
+        env={**os.environ, "TOOLOO_PORT": str(port), **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    children.callback(child.wait)
+    children.callback(child.terminate)
+    _wait_for(f"http://127.0.0.1:{port}/api/v1/health/live")
+    return port, psutil.Process(child.pid)
+
+
+def _wait_for(url: str) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    with httpx2.Client() as http:
+        while time.monotonic() < deadline:
+            try:
+                if http.get(url).is_success:
+                    return
+            except httpx2.TransportError:
+                pass
+    raise TimeoutError(f"{url} did not answer in {_START_SECONDS} s")
+
+
 @dataclass(frozen=True)
 class Process:
     """A child process and what it has used."""
@@ -56,20 +86,13 @@ class Stack:
         self.children.callback(child.terminate)
         return Process(psutil.Process(child.pid))
 
-    async def start_api(self) -> str:
+    def start_api(self) -> str:
         """Start the API; its base address once it is ready."""
         port = free_port()
         self.start("api", TOOLOO_PORT=str(port))
         base = f"http://127.0.0.1:{port}"
-        async with httpx2.AsyncClient() as http:
-            deadline = time.monotonic() + 30
-            while time.monotonic() < deadline:
-                try:
-                    if (await http.get(f"{base}/api/v1/health/ready")).is_success:
-                        return base
-                except httpx2.TransportError:
-                    pass
-        raise TimeoutError("the API did not get ready in 30 s")
+        _wait_for(f"{base}/api/v1/health/ready")
+        return base
 
 
 @asynccontextmanager

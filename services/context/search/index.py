@@ -20,6 +20,8 @@ _MEMORY = 128 * 2**20
 _EVERYTHING = 2**31 - 1
 _TEXT, _NAMES, _EXACT, _KEY, _SYMBOLS, _CONTENT = "text", "names", "exact", "key", "symbols", "content"
 _LENGTH_BYTES = 4
+_ZSTD = pa.Codec("zstd", compression_level=6)
+"""Twice the time of the usual level for a tenth less; reading takes the same."""
 
 
 class IndexedSymbol(msgspec.Struct, array_like=True, gc=False):
@@ -129,13 +131,13 @@ class BlobIndex:
 
 
 def _packed(text: bytes) -> bytes:
-    compressed: bytes = pa.compress(text, codec="zstd", asbytes=True)
+    compressed: bytes = _ZSTD.compress(text, asbytes=True)
     return len(text).to_bytes(_LENGTH_BYTES, "little") + compressed
 
 
 def _unpacked(raw: bytes) -> bytes:
     length = int.from_bytes(raw[:_LENGTH_BYTES], "little")
-    text: bytes = pa.decompress(raw[_LENGTH_BYTES:], decompressed_size=length, codec="zstd", asbytes=True)
+    text: bytes = _ZSTD.decompress(raw[_LENGTH_BYTES:], decompressed_size=length, asbytes=True)
     return text
 
 
