@@ -223,6 +223,7 @@ class Search(Contract):
     """A query, in the language of docs/context.md."""
 
     query: Annotated[str, StringConstraints(max_length=2_000)] = Field(examples=["symbol:compile lang:python"])
+    repo: LoadedRepo | None = Field(default=None, description="Only in this one, as `load-repo` returned it.")
     cursor: str | None = Field(default=None, max_length=4_000, description="`next_cursor` of the page before.")
 
 

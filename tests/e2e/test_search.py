@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from httpx2 import AsyncClient
 
+from models.documents import read_yaml
 from models.identity import Role
+from models.settings import CHECKOUT
 from tests.e2e.conftest import Platform
 from tests.e2e.test_code_review import git
 from tests.e2e.test_repositories import REPOS, until
@@ -90,34 +92,17 @@ async def test_a_query_that_is_wrong_is_a_problem_with_its_column(platform: Plat
 
 async def test_a_workflow_loads_indexes_and_searches(platform: Platform, admin: AsyncClient, repository: Path) -> None:
     """Flow 2 of the contract: a search is asked for, the repository loaded and indexed, results returned."""
-    definition = {
-        "id": "find",
-        "name": "Find",
-        "access": {"execute": ["learner"]},
-        "input": {
-            "type": "object",
-            "properties": {"path": {"type": "string"}, "query": {"type": "string"}},
-            "required": ["path", "query"],
-        },
-        "steps": [
-            {"id": "load", "service": "context", "action": "load-repo", "input": {"path": "from:input.path"}},
-            {"id": "index", "service": "context", "action": "index", "input": {"repo": "from:load"}},
-            {
-                "id": "search",
-                "service": "context",
-                "action": "search",
-                "input": {"query": "from:input.query"},
-                "depends_on": ["index"],
-            },
-        ],
-        "output": {"found": "from:search", "new": "from:index.new_blobs"},
-    }
+    definition = read_yaml((CHECKOUT / "examples" / "code-search.yaml").read_bytes())
     answer = await admin.post("/workflow", json=definition)
     assert answer.is_success, answer.text
+    other = repository.with_name("other")
+    git(repository.parent, "clone", "-q", str(repository), str(other))
     async with await platform.client("ada", Role.LEARNER) as ada:
+        await load(ada, other)
         for new in (2, 0):
             order = {"input": {"path": str(repository), "query": "symbol:retry"}}
-            run = (await ada.post("/workflow/find/execute", json=order, params={"wait": 60})).json()
+            run = (await ada.post("/workflow/code-search/execute", json=order, params={"wait": 60})).json()
             assert run["status"] == "completed", run
-            assert [item["path"] for item in run["output"]["found"]["items"]] == ["src/retry.py"]
-            assert run["output"]["new"] == new
+            (item,) = run["output"]["found"]["items"]
+            assert (item["repo"], item["path"]) == ("searched", "src/retry.py")
+            assert run["output"]["new_contents"] == new

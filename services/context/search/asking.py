@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter
 from pydantic_core import to_json
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from models.context import Search, SearchResults
+from models.context import LoadedRepo, Search, SearchResults
 from models.cursors import read_cursor, write_cursor
 from models.errors import ConflictError, InvalidInputError, Problem
 from models.identity import Caller
@@ -35,7 +35,7 @@ async def ask(
     """
     query = parse(asked.query)
     async with database.connect() as connection:  # given back before the search, which may take seconds
-        targets, waiting = await _targets(connection, service, caller, query)
+        targets, waiting = await _targets(connection, service, caller, query, asked.repo)
     version = _version(targets)
     offset = _offset(asked.cursor, version)
     found = await asyncio.to_thread(service.search, query, targets, query.count or _PAGE, offset)
@@ -51,10 +51,12 @@ async def ask(
 
 
 async def _targets(
-    connection: AsyncConnection, service: SearchService, caller: Caller, query: Query
+    connection: AsyncConnection, service: SearchService, caller: Caller, query: Query, only: LoadedRepo | None
 ) -> tuple[list[Target], list[str]]:
     """The commits to search in, and the names of repositories that are not indexed yet."""
     readable = await repositories.visible(connection, caller)
+    if only is not None:
+        readable = [one.model_copy(update={"commit": only.commit}) for one in readable if one.id == only.id]
     if query.rev is not None:
         named = await repositories.commits_named(connection, [one.id for one in readable], query.rev)
         found = (Target(one.id, one.name, named.get(one.id) or _indexed(service, one, query.rev)) for one in readable)

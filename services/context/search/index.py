@@ -7,7 +7,7 @@ from many deltas. Trigrams are of the text without its case, so that one index s
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import pyarrow as pa
@@ -31,6 +31,10 @@ class IndexedSymbol(msgspec.Struct, array_like=True, gc=False):
     kind: str
     line: int
     column: int
+    end_line: int
+    """The last line of the definition."""
+    container: str
+    """The names around it."""
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -60,11 +64,21 @@ def _open(path: Path) -> tantivy.Index:
 
 
 class BlobWriter:
-    """Adds blobs. What was added is there after `commit`, or not at all. One at a time for a folder."""
+    """Adds blobs. What was added is there after the `with` ends well, or not at all. One at a time for a folder."""
 
     def __init__(self, path: Path) -> None:
         self._index = _open(path)
         self._writer = self._index.writer(heap_size=_MEMORY, num_threads=1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, failed: object, *_: object) -> None:
+        try:
+            if failed is None:
+                self._writer.commit()
+        finally:
+            self._writer.wait_merging_threads()  # gives up tantivy's lock of the folder, whoever still holds the writer
 
     def known(self) -> set[int]:
         """Keys of the blobs that are in the index."""
@@ -84,11 +98,6 @@ class BlobWriter:
                 document.add_text(_EXACT, name)
             document.add_bytes(_SYMBOLS, _ENCODER.encode(symbols))
         self._writer.add_document(document)
-
-    def commit(self) -> None:
-        """Keep what was added."""
-        self._writer.commit()
-        self._writer.wait_merging_threads()
 
 
 class BlobIndex:
@@ -117,6 +126,17 @@ class BlobIndex:
     def defining(self, name: str) -> set[int]:
         """Keys of the blobs that define a symbol of that name, in any case."""
         return set(_keys(self._searcher, tantivy.Query.term_query(_SCHEMA, _EXACT, name.casefold(), "basic")))
+
+    def symbols_in(self, key: int) -> list[IndexedSymbol]:
+        """All definitions in a blob, by their place."""
+        address = self._addresses.get(key)
+        raw = None if address is None else self._searcher.doc(address).get_first(_SYMBOLS)
+        return [] if raw is None else _DECODER.decode(bytes(raw))
+
+    def naming(self, grams: Grams) -> set[int] | None:
+        """Keys of the blobs that define a symbol with the trigrams; None when that excludes nothing."""
+        query = _of_grams(_NAMES, grams)
+        return None if query is None else set(_keys(self._searcher, query))
 
     def symbols(self, grams: Grams) -> dict[int, list[IndexedSymbol]]:
         """All definitions in the blobs that define a symbol with the trigrams, by key."""

@@ -49,12 +49,10 @@ def build_index(objects: Objects, repo: LoadedRepo, root: Path, supervision: Sup
     with locked(folder.lock, wait):
         manifest, added = folder.read_manifest(repo.commit), _Added()
         if manifest is None:
-            writer = BlobWriter(folder.index)
-            with Children(symbols_of, SECONDS, supervision.check) as parsers:
+            with BlobWriter(folder.index) as writer, Children(symbols_of, SECONDS, supervision.check) as parsers:
                 adder = _Adder(writer, parsers, added)
                 manifest = _index(objects, repo.commit, adder, folder.latest_manifest(), supervision)
                 adder.finish()
-            writer.commit()
             folder.write_manifest(manifest)
     skipped = manifest.skipped()
     return Indexed(
@@ -109,8 +107,7 @@ class _Adder:
         symbols = [] if future is None else future.result()
         if symbols is None:
             self._added.without_symbols += 1
-        shown = [IndexedSymbol(symbol.name, symbol.kind, symbol.line, symbol.column) for symbol in symbols or ()]
-        self._writer.add(entry.key, text, shown)
+        self._writer.add(entry.key, text, [IndexedSymbol(*symbol) for symbol in symbols or ()])
 
 
 def _index(objects: Objects, commit: str, adder: _Adder, before: Manifest | None, supervision: Supervision) -> Manifest:

@@ -22,7 +22,7 @@ from services.context.search.evaluation import Target
 from services.context.search.indexing import build_index
 from services.context.search.query import parse
 from services.context.search.searching import Found, SearchService
-from services.context.supervision import Supervision
+from services.context.supervision import StoppedError, Supervision
 from services.context.symbols import Symbol, symbols_of
 
 Git = Callable[..., str]
@@ -291,6 +291,16 @@ def test_indexing_that_was_killed_is_not_served_and_the_next_one_completes(searc
         searched.search(repo, "common")
     assert searched.indexed(repo).files == 1_600
     assert searched.search(repo, "common", limit=1).total == 1_600
+
+
+def test_indexing_that_was_given_up_leaves_nothing_and_nothing_locked(searched: Searched) -> None:
+    repo = searched.commit({f"{number}.txt": b"common\n" for number in range(600)} | {"z.txt": b"other\n"})
+    stopped = Supervision(seconds=60, report=lambda _: stopped.stopped.set())
+    with searched.loader.opened(repo, supervised()).objects() as objects, pytest.raises(StoppedError) as error:
+        build_index(objects, repo, searched.index, stopped)
+    indexed = searched.indexed(repo)  # while the error, and what its traceback refers to, is still there
+    assert error.tb is not None
+    assert indexed.new_blobs == 2
 
 
 def crashing_symbols(language: str, source: bytes, path: str) -> list[Symbol] | None:
