@@ -190,6 +190,7 @@ async def running_stack(directory: Path) -> AsyncGenerator[Processes]:
         "TOOLOO_PORT": str(free_port()),
         "TOOLOO_TEMPORAL_PORT": str(free_port()),
         "TOOLOO_TEMPORAL_UI_PORT": str(free_port()),
+        "TOOLOO_REPO_ROOTS": os.pathsep.join((str(CHECKOUT), str(directory / "repos"))),
     }
     stack = Processes(StackHome(directory), environment)
     try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ from models.persistence.tables import flow_counters, outbox, runs
 from tests.e2e.conftest import step
 from tests.e2e.processes import PatientClient, Processes
 from tests.e2e.records import assert_record_is_true
+from tests.e2e.test_code_review import git
 
 pytestmark = pytest.mark.xdist_group("stack of processes")  # with --dist loadgroup one stack serves all of them
 
@@ -21,6 +23,8 @@ CHAINS = 5
 LINKS = 10
 STEPS = CHAINS * LINKS
 MIDDLE = STEPS // 3
+FILES = 1_000
+BUSY = ("loading", "indexing")
 KEYS = ("one", "two", "three", "all")
 
 
@@ -103,6 +107,38 @@ async def test_run_survives_kill_9_of_everything(stack: Processes) -> None:
     async with stack.client() as client:
         assert await start(client, key, prefix) == run_id
         await assert_exact(stack, client, run_id, prefix)
+
+
+def sources() -> Iterator[str]:
+    """A `git fast-import` stream whose indexing takes some seconds."""
+    yield "commit refs/heads/main\ncommitter Ada <ada@example.org> 1700000000 +0000\ndata 4\nwork\n"
+    for number in range(FILES):
+        text = "".join(f"def common_{number}_{line}(a, b):\n    return a if b else {line}\n\n" for line in range(200))
+        yield f"M 100644 inline src/file{number}.py\ndata {len(text)}\n{text}\n"
+
+
+async def test_a_context_worker_killed_while_it_indexes_serves_no_half_index(stack: Processes) -> None:
+    repository = stack.home.path / "repos" / "indexed"
+    repository.mkdir(parents=True)
+    git(repository, "init", "-q", "-b", "main")
+    git(repository, "fast-import", "--quiet", data="".join(sources()).encode())
+    search = "/context/search?q=common+repo:indexed+count:1"
+    async with stack.client() as client:
+        loaded = await client.post("/context/repos", {"path": str(repository)})
+        index = stack.home.path / "store" / "index" / loaded["id"]
+        async with asyncio.timeout(60):
+            while not list(index.glob("*/*.store")):  # noqa: ASYNC110 - another process writes there
+                await asyncio.sleep(0.02)
+        killed = stack.kill("worker-context")
+        found = await client.get(search)
+        assert (found["items"], found["not_indexed"]) == ([], ["indexed"])
+        shown = await client.until(f"/context/repos/{loaded['id']}", lambda one: one["status"] not in BUSY)
+        assert (shown["status"], shown["error"]) == ("ready", None)
+        run = await client.get(f"/runs/{loaded['run_id']}")
+        assert {one["id"]: one["attempts"] for one in run["steps"]} == {"load": 1, "index": 2}
+        found = await client.get(search)
+        assert (found["total"], found["not_indexed"]) == (FILES, [])
+    await stack.until_healthy("worker-context", after=killed)
 
 
 async def test_one_of_two_workers_is_killed_and_the_other_goes_on(stack: Processes) -> None:
