@@ -1,4 +1,4 @@
-"""What a path alone gives away: tests, dependency manifests, other people's code. Pure."""
+"""What a path, or the first lines, give away: tests, dependency manifests, generated and other people's code. Pure."""
 
 import re
 from pathlib import PurePosixPath
@@ -36,6 +36,9 @@ _FOREIGN_FOLDERS = frozenset({
 _FOREIGN_NAME = re.compile(
     r".+[.-]min\.(?:js|css|mjs) | .+\.lock | .+[-.]lock\.(?:json|yaml) | .+_pb2?\.\w+", re.VERBOSE
 )
+_HEAD = 2_048
+"""Bytes in which a generator says that it was one."""
+_GENERATED = re.compile(rb"@generated\b|\bgenerated\b[^\0]{0,200}?\bdo not (?:edit|modify)\b", re.IGNORECASE)
 
 
 def is_test(path: str) -> bool:
@@ -54,3 +57,8 @@ def is_foreign(path: str) -> bool:
     """Whether a file is generated or was written elsewhere: its style is not this project's to improve."""
     parts = PurePosixPath(path)
     return bool(_FOREIGN_FOLDERS & set(parts.parts[:-1])) or _FOREIGN_NAME.fullmatch(parts.name) is not None
+
+
+def is_generated(text: bytes) -> bool:
+    """Whether a file says at its beginning that a tool wrote it, as Go, protobuf, Thrift and many others do."""
+    return _GENERATED.search(text, 0, _HEAD) is not None

@@ -15,7 +15,7 @@ from dulwich.objects import ObjectID
 from models.context import Indexed, LoadedRepo
 from models.errors import TooLooError
 from services.context.children import Children
-from services.context.conventions import is_foreign, is_test
+from services.context.conventions import is_foreign, is_generated, is_test
 from services.context.languages import OTHER, language_of
 from services.context.objects import FORMAT_MASK, MODE_SUBMODULE, MODE_SYMLINK, Objects, TreeFile
 from services.context.search.index import BlobWriter, IndexedSymbol
@@ -148,6 +148,7 @@ def _read(objects: Objects, file: TreeFile) -> tuple[FileEntry, bytes]:
     if isinstance(found, str):
         entry.skip = found
         return entry, b""
+    entry.foreign = entry.foreign or is_generated(found)
     language = language_of(shown.rpartition("/")[2], found[:_START])
     entry.lang = "" if language is OTHER else language.name
     return entry, found
