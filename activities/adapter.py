@@ -33,6 +33,8 @@ from services.orchestration.runs import StepRecord
 ERROR_CHARACTERS = 2_000
 """What is kept of an error's text: texts of megabytes are retried without end (TRAPS 3)."""
 
+PROGRESS_EVERY = timedelta(seconds=2)
+"""How often what an action says of its progress is passed on, when it has changed."""
 PART_LIMIT = 256
 """Bytes of the result of an item or a turn above which it is kept outside of history: there may be thousands."""
 CACHED = "cached"
@@ -168,6 +170,8 @@ def _validated(spec: ActionSpec[Any, Any], value: Any) -> Any:
 def _heartbeat(step: Step, timeout: float | None) -> Any:
     """Heartbeat three times in each timeout, repeating the last details: an empty heartbeat erases them (TRAPS 8).
 
+    Sooner when there are new ones, for those who watch.
+
     Around everything that waits for the database too: while it is away, attempts must not be used up.
     """
     if timeout is None:
@@ -175,13 +179,19 @@ def _heartbeat(step: Step, timeout: float | None) -> Any:
         return
     loop = asyncio.get_running_loop()
 
-    def beat() -> None:
-        nonlocal timer
-        details = step.previous if step.progress is None else step.progress
-        activity.heartbeat(*([] if details is None else [details]))
-        timer = loop.call_later(timeout / 3, beat)
+    longest = timeout / 3
+    look_every = min(longest, PROGRESS_EVERY.total_seconds())
+    sent, sent_at = step.previous, loop.time()
 
-    timer = loop.call_later(timeout / 3, beat)
+    def look() -> None:
+        nonlocal timer, sent, sent_at
+        details = step.previous if step.progress is None else step.progress
+        if details != sent or loop.time() - sent_at >= longest:
+            activity.heartbeat(*([] if details is None else [details]))
+            sent, sent_at = details, loop.time()
+        timer = loop.call_later(look_every, look)
+
+    timer = loop.call_later(look_every, look)
     try:
         yield
     finally:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activities.step import Step
 from models.context import (
@@ -23,9 +23,11 @@ from models.context import (
     Search,
     SearchResults,
 )
+from models.identity import Caller
 from models.settings import Settings
 from services.context import repositories
 from services.context.analysis import analyze
+from services.context.credentials import Credential, Unlock, no_credential
 from services.context.differences import difference
 from services.context.loading import Loader
 from services.context.repositories import Wanted
@@ -33,7 +35,10 @@ from services.context.search.asking import ask
 from services.context.search.indexing import build_index
 from services.context.search.manifest import IndexFolder
 from services.context.search.searching import SearchService
+from services.context.store import reported_disk
 from services.context.supervision import Limits, Supervision
+from services.identity import secrets
+from services.identity.secrets import SecretSeal
 
 T = TypeVar("T")
 _log = structlog.get_logger(__name__)
@@ -48,31 +53,47 @@ class ContextActivities:
         self._database = database
         self._index = settings.index_path
         self._search = SearchService(settings.index_path)
+        self._seal = SecretSeal(settings.secret.get_secret_value())
         self._most_repositories = settings.repos_per_user
         self._most_bytes = int(settings.store_gib * 2**30)
 
     async def load_repo(self, input: LoadRepo, step: Step) -> LoadedRepo:  # noqa: A002 the catalogue's word
         """Load a Git repository into the object store. Again: fetches the difference."""
         source = await asyncio.to_thread(self._loader.find_source, input)
-        wanted = Wanted(id=source.id, name=source.name, source=source.text, ref=input.ref, run_id=step.run_id)
+        wanted = Wanted(
+            id=source.id,
+            name=source.name,
+            source=source.text,
+            ref=input.ref,
+            run_id=step.run_id,
+            credential=input.credential,
+        )
         async with self._database.begin() as connection:
+            unlock = await self._unlock(connection, step.caller, input.credential)
             await repositories.claim(connection, step.caller, wanted, self._most_repositories)
         await self._make_room(source.id)
         loaded = await _in_thread(
-            lambda supervision: self._loader.load(input, supervision), step, self._limits.load_seconds
+            lambda supervision: self._loader.load(input, supervision, unlock), step, self._limits.load_seconds
         )
         size = await asyncio.to_thread(self._loader.store.size, loaded.id)
         async with self._database.begin() as connection:
             await repositories.record_loaded(
-                connection, step.caller, loaded, size, step.run_id, keeps_run=step.definition == LOAD_REPOSITORY
+                connection,
+                step.caller,
+                loaded,
+                size,
+                step.run_id,
+                keeps_run=step.definition == LOAD_REPOSITORY,
+                credential=input.credential,
             )
         return loaded
 
     async def index(self, input: Index, step: Step) -> Indexed:  # noqa: A002 the catalogue's word
         """Index a loaded repository; loads it again where this worker's store misses the commit."""
+        unlock = await self._open_to(step.caller, input.repo)
 
         def work(supervision: Supervision) -> Indexed:
-            with self._loader.opened(input.repo, supervision).objects() as objects:
+            with self._loader.opened(input.repo, supervision, unlock).objects() as objects:
                 return build_index(objects, input.repo, self._index, supervision)
 
         return await _in_thread(work, step, self._limits.analyze_seconds)
@@ -83,27 +104,25 @@ class ContextActivities:
 
     async def analyze(self, input: Analyze, step: Step) -> Analysis:  # noqa: A002 the catalogue's word
         """Measure a loaded repository; loads it again where this worker's store misses the commit."""
+        unlock = await self._open_to(step.caller, input.repo)
 
         def work(supervision: Supervision) -> Analysis:
-            stored = self._loader.opened(input.repo, supervision)
+            stored = self._loader.opened(input.repo, supervision, unlock)
             with stored.objects() as objects:
                 return analyze(objects, input.repo, len(stored.shallow()), supervision)
 
-        async with self._database.begin() as connection:
-            await repositories.touch(connection, input.repo.id)
         return await _in_thread(work, step, self._limits.analyze_seconds)
 
     async def diff(self, input: Diff, step: Step) -> Difference:  # noqa: A002 the catalogue's word
         """Compare a loaded repository with another commit of it, which is loaded where the store misses it."""
+        unlock = await self._open_to(step.caller, input.repo)
 
         def work(supervision: Supervision) -> Difference:
-            stored = self._loader.opened(input.repo, supervision)
-            base = self._loader.commit_of(input.repo, input.base, supervision)
+            stored = self._loader.opened(input.repo, supervision, unlock)
+            base = self._loader.commit_of(input.repo, input.base, supervision, unlock)
             with stored.objects() as objects:
                 return difference(objects, input.repo, base, supervision)
 
-        async with self._database.begin() as connection:
-            await repositories.touch(connection, input.repo.id)
         return await _in_thread(work, step, self._limits.load_seconds)
 
     async def remove_repo(self, input: RemoveRepo, step: Step) -> RemovedRepo:  # noqa: A002, ARG002 as every action
@@ -113,6 +132,22 @@ class ContextActivities:
             if not wanted:
                 await asyncio.to_thread(self._remove, input.id)
         return RemovedRepo(id=input.id, removed=not wanted)
+
+    async def _open_to(self, caller: Caller, repo: LoadedRepo) -> Unlock:
+        """Check that the caller may read a repository, which a workflow may have made up, and note that they do.
+
+        What it gives opens the credential that they asked for it with, should it have to be loaded again.
+        """
+        async with self._database.begin() as connection:
+            credential = await repositories.check_reader(connection, repo.id, caller)
+            await repositories.touch(connection, repo.id)
+            return await self._unlock(connection, caller, credential)
+
+    async def _unlock(self, connection: AsyncConnection, caller: Caller, credential: str | None) -> Unlock:
+        if credential is None:
+            return no_credential
+        sealed = await secrets.find_secret(connection, caller.user_id, credential)
+        return lambda: Credential(self._seal.open(sealed))
 
     def _remove(self, repository_id: str) -> None:
         self._loader.store.remove(repository_id)
@@ -136,6 +171,7 @@ async def _in_thread(work: Callable[[Supervision], T], step: Step, seconds: floa
     """Do blocking work beside the event loop. Cancelling the task stops the thread at its next look around."""
     supervision = Supervision(seconds=seconds, report=step.report)
     try:
-        return await asyncio.to_thread(work, supervision)
+        with reported_disk("the object store or the index"):
+            return await asyncio.to_thread(work, supervision)
     finally:
         supervision.stopped.set()

@@ -41,8 +41,9 @@ async def serve(settings: Settings) -> int:
     database = create_database(settings.database_url, archive=settings.archive_path)
     # Lazy: the API starts, and says so, while Temporal is away.
     client = await connect(BlobStore(database), lazy=True)
+    app = create_app(settings, database, client)
     config = uvicorn.Config(
-        create_app(settings, database, client),
+        app,
         host=settings.host,
         port=settings.port,
         loop="none",
@@ -64,6 +65,7 @@ async def serve(settings: Settings) -> int:
         await server.serve()
     finally:
         await _end_other_tasks()
+        await asyncio.to_thread(app.state.parts.parsers.end)
         await database.dispose()
     return 0 if server.started else 1
 

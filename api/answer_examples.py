@@ -59,6 +59,21 @@ _BADGE: dict[str, Any] = {
     "custom": True,
     "version": 1,
 }
+_DEFINITION: dict[str, Any] = {
+    "path": "src/client.py",
+    "name": "retry",
+    "kind": "method",
+    "line": 2,
+    "column": 9,
+    "end_line": 3,
+    "container": "Client",
+}
+_AT_COMMIT: dict[str, Any] = {
+    "next_cursor": None,
+    "commit": "0e322af87745eff34caffe4df68456ebc20d9068",
+    "complete": True,
+}
+_NAMED: dict[str, Any] = {**_AT_COMMIT, "name": "retry", "approximate": True}
 
 ANSWERS: dict[str, Any] = {
     "get_user_metrics": {
@@ -223,6 +238,22 @@ ANSWERS: dict[str, Any] = {
         "target": 100.0,
         "ratio": 0.42,
         "missing": "58 more",
+    },
+    "list_symbols": {"items": [_DEFINITION], **_AT_COMMIT},
+    "find_definitions": {"items": [{**_DEFINITION, "text": "    def retry(self, times):"}], **_NAMED},
+    "find_references": {
+        "items": [
+            {
+                "path": "src/client.py",
+                "line": 2,
+                "column": 9,
+                "text": "    def retry(self, times):",
+                "definition": "method",
+            },
+            {"path": "src/use.py", "line": 4, "column": 10, "text": "Client().retry(3)", "definition": None},
+        ],
+        **_NAMED,
+        "unparsed": 0,
     },
     "award_badge": {**_AWARD, "event_id": None, "reason": "Helped three others."},
 }

@@ -44,7 +44,9 @@ from api.routers import (
     runs,
     schemas,
     search,
+    secrets,
     services,
+    symbols,
     users,
     workflows,
 )
@@ -55,7 +57,9 @@ from models.settings import Settings
 from services.analytics.ingest import Ingest
 from services.analytics.learners import LearnerVersion, find_versions
 from services.analytics.open_badges import Issuer
+from services.context.parsers import Parsers
 from services.context.search.searching import SearchService
+from services.identity.secrets import SecretSeal
 from services.identity.tokens import TokenReader
 from services.orchestration.definition_source import DefinitionsInDatabase
 from workflows.compiled import CompiledDefinitions
@@ -70,6 +74,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     flow.router,
     schemas.router,
     keys.router,
+    secrets.router,
     users.router,
     audit.router,
     activity.router,
@@ -78,6 +83,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     reports.router,
     search.router,
     repositories.router,
+    symbols.router,
     health.router,
     codec.router,
     metrics.router,
@@ -125,12 +131,14 @@ def create_app(settings: Settings, database: AsyncEngine, temporal_client: Clien
         temporal=temporal_client,
         blobs=BlobStore(database),
         seal=AnswerSeal(settings.secret.get_secret_value()),
+        secret_seal=SecretSeal(settings.secret.get_secret_value()),
         metrics=figures,
         compiled=CompiledDefinitions(DefinitionsInDatabase(database)),
         reports=StepReports(temporal_client),
         ingest=Ingest(database, settings.session_gap_seconds),
         answers=VersionedCache(_KEPT_SECONDS),
         search=SearchService(settings.index_path),
+        parsers=Parsers(),
         versions=Loader(find_user_versions),
         issuer=Issuer(settings.secret.get_secret_value(), settings.base_url),
     )

@@ -5,15 +5,11 @@ sealed: the one to `POST /keys` holds a secret that the database must not know.
 """
 
 import json
-from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
 
-from cryptography.fernet import Fernet, InvalidToken
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import BaseModel
 from sqlalchemy import BigInteger, bindparam, delete, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -22,10 +18,10 @@ from starlette.responses import Response
 
 from models.errors import ConflictError, InvalidInputError, Problem
 from models.persistence.tables import idempotency_keys
+from services.identity.sealing import Seal
 
 KEPT = timedelta(hours=24)
 HEADER = "Idempotency-Key"
-_LEAST_SECRET_CHARACTERS = 32
 _SWEPT_PER_ANSWER = 4
 
 # Statements are built once: building them takes longer than running them.
@@ -70,26 +66,23 @@ class AnswerSeal:
     """Encrypts stored answers. Raises ValueError for a master secret that is too short to be one."""
 
     def __init__(self, secret: str) -> None:
-        if len(secret) < _LEAST_SECRET_CHARACTERS:
-            raise ValueError(f"TOOLOO_SECRET must have at least {_LEAST_SECRET_CHARACTERS} characters")
-        derived = HKDF(SHA256(), length=32, salt=None, info=b"tooloo idempotency answers").derive(secret.encode())
-        self._fernet = Fernet(urlsafe_b64encode(derived))
+        self._seal = Seal(secret, b"tooloo idempotency answers")
 
     def seal(self, answer: Answer) -> bytes:
         """The answer, unreadable without the secret."""
         content = {"status": answer.status, "headers": dict(answer.headers), "body": answer.body.decode()}
-        return self._fernet.encrypt(json.dumps(content).encode())
+        return self._seal.seal(json.dumps(content).encode())
 
     def open(self, sealed: bytes) -> Answer:
         """The answer again. Raises ConflictError when it was sealed with another secret."""
-        try:
-            content = json.loads(self._fernet.decrypt(sealed))
-        except InvalidToken as error:
+        opened = self._seal.open(sealed)
+        if opened is None:
             raise ConflictError(
                 "This was answered before, but the answer cannot be read since TOOLOO_SECRET has changed."
                 " Look up what was made, or send a new Idempotency-Key.",
                 code="idempotency-answer-unreadable",
-            ) from error
+            )
+        content = json.loads(opened)
         return Answer(content["status"], content["body"].encode(), content["headers"], repeated=True)
 
 

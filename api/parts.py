@@ -17,7 +17,9 @@ from models.settings import Settings
 from services.analytics.ingest import Ingest
 from services.analytics.learners import LearnerVersion
 from services.analytics.open_badges import Issuer
+from services.context.parsers import Parsers
 from services.context.search.searching import SearchService
+from services.identity.secrets import SecretSeal
 from workflows.compiled import CompiledDefinitions
 
 
@@ -30,12 +32,15 @@ class Parts:
     temporal: Client
     blobs: BlobStore
     seal: AnswerSeal
+    secret_seal: SecretSeal
     metrics: HttpMetrics
     compiled: CompiledDefinitions
     reports: StepReports
     ingest: Ingest
     answers: VersionedCache
     search: SearchService
+    parsers: Parsers
+    """Whoever stops the process ends them."""
     versions: Loader[str, LearnerVersion]
     """Of what is known of users, by id."""
     issuer: Issuer

@@ -5,7 +5,20 @@ import sys
 import typer
 
 from cli.client.exit_codes import exit_code_table
-from cli.commands import actions, answers, archive, bench, checks, definitions, keys, prepare, runs, search, stack
+from cli.commands import (
+    actions,
+    answers,
+    archive,
+    bench,
+    checks,
+    definitions,
+    keys,
+    prepare,
+    runs,
+    search,
+    secrets,
+    stack,
+)
 from models.errors import TooLooError
 
 app = typer.Typer(
@@ -36,6 +49,7 @@ app.command()(actions.action)
 app.command()(actions.actions)
 app.command()(search.search)
 app.add_typer(keys.app, name="keys")
+app.add_typer(secrets.app, name="secrets")
 app.add_typer(archive.app, name="archive")
 app.command(hidden=True)(prepare.prepare)
 

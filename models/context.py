@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from models.actions import ActionSpec, Retry, Timeout
 from models.contract import Contract
 from models.identity import Role
+from models.secrets import SecretName
 from models.understanding import (
     CodeAndTests,
     Count,
@@ -32,6 +33,19 @@ class LoadRepo(Contract):
     url: str | None = Field(default=None, max_length=2_000, examples=["https://github.com/psf/requests"])
     path: str | None = Field(default=None, max_length=4_000, description="Local repository under an allowed root.")
     ref: str | None = Field(default=None, max_length=300, description="Branch, tag or commit; default: HEAD.")
+    credential: SecretName | None = Field(
+        default=None,
+        description="For a private repository: name of a secret of the caller's, `user:password` or a token.",
+        examples=["github"],
+    )
+
+    @field_validator("credential")
+    @classmethod
+    def _is_shown_to_a_server(cls, credential: str | None, info: ValidationInfo) -> str | None:
+        if credential is not None and info.data.get("path") is not None:
+            msg = "a credential goes with url, or with owner and repo; path needs none"
+            raise ValueError(msg)
+        return credential
 
     @model_validator(mode="after")
     def _one_source(self) -> "LoadRepo":
@@ -260,19 +274,24 @@ class SkippedFile(Contract):
     reason: str
 
 
-class SearchResults(Contract):
-    """Files that match, in a stable order: definitions and whole words first, tests and what is generated last."""
+class SearchEnd(Contract):
+    """How a search went."""
 
     query: str
     total: Count
     """Files that match. At least so many when `is_complete` is false: a search has a time limit."""
     is_complete: bool = True
-    items: tuple[FileMatch, ...]
     next_cursor: str | None = None
     not_indexed: tuple[str, ...] = ()
     """Repositories that were left out, since they cannot be searched yet."""
     skipped: tuple[SkippedFile, ...] | None = None
     """When asked for; at most a thousand."""
+
+
+class SearchResults(SearchEnd):
+    """Files that match, in a stable order: definitions and whole words first, tests and what is generated last."""
+
+    items: tuple[FileMatch, ...]
 
 
 class Diff(Contract):

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from models.contract import Contract
 from models.runs import StepState
@@ -28,6 +28,8 @@ class Repository(Contract):
     source: str = Field(examples=["https://github.com/psf/requests.git"])
     ref: str | None = Field(examples=["main"])
     """What the caller asked for; null for the default branch."""
+    credential: str | None = Field(examples=["github"])
+    """The name of the secret that the caller asked for it with."""
     commit: str | None = Field(examples=["0e322af87745eff34caffe4df68456ebc20d9068"])
     """What is served; it stays while a new load is under way, and when that fails. Null: nothing to read yet."""
     commits: Count = Field(examples=[6_300])
@@ -36,7 +38,7 @@ class Repository(Contract):
     status: RepositoryStatus
     error: LoadProblem | None = None
     shared: bool
-    """Loaded by an admin: everybody may read it."""
+    """Loaded by an admin without a credential: everybody may read it."""
     run_id: str | None
     """The caller's last load; for admins, anybody's."""
     created_at: datetime
@@ -44,6 +46,8 @@ class Repository(Contract):
     links: dict[str, str]
     steps: tuple[StepState, ...] = ()
     """How far the load is. Not in lists."""
+    progress: JsonValue = Field(default=None, examples=[{"phase": "indexed 1,500 files"}])
+    """Where the step that runs stands, some seconds old; null when none runs. Not in lists."""
 
 
 class LoadAccepted(Contract):

@@ -87,6 +87,8 @@ class StepState(Contract):
     started_at: datetime | None = None
     ended_at: datetime | None = None
     next_attempt_at: datetime | None = None
+    progress: JsonValue = None
+    """While it runs: where it stands, as its action says, some seconds old."""
     detail: StepDetail | None = None
     error: Failure | None = None
     output: JsonValue = None

@@ -19,7 +19,9 @@ class Settings(BaseSettings):
     database_url: str = Field(
         default="", validation_alias="DATABASE_URL", description="postgresql://… of the database."
     )
-    secret: SecretStr = Field(default=SecretStr(""), description="Master secret: seals stored answers; 32+ characters.")
+    secret: SecretStr = Field(
+        default=SecretStr(""), description="Master secret: seals stored answers and secrets; 32+ characters."
+    )
     host: str = Field(default="127.0.0.1", description="Address the API listens on.")
     port: int = Field(default=3000, description="Port the API listens on.")
     public_url: str = Field(default="", description="Base of links in answers; empty: http://host:port.")

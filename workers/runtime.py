@@ -18,7 +18,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from activities.adapter import ActionAdapter
+from activities.adapter import PROGRESS_EVERY, ActionAdapter
 from activities.recorder import StepRecorder
 from activities.results import ResultCache
 from models.logs import configure_logging
@@ -100,6 +100,7 @@ def make_worker(spec: WorkerSpec, parts: WorkerParts) -> Worker:
         workflow_runner=SANDBOX,
         max_concurrent_workflow_tasks=WORKFLOW_TASKS if spec.workflows else None,
         max_concurrent_activities=ACTIVITIES,
+        max_heartbeat_throttle_interval=PROGRESS_EVERY,
         graceful_shutdown_timeout=STOP_WITHIN,
     )
 

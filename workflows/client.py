@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 from temporalio.api.common.v1 import Payload, WorkflowExecution
 from temporalio.api.enums.v1 import PendingActivityState, TimeoutType
 from temporalio.api.failure.v1 import Failure as TemporalFailure
@@ -245,8 +245,17 @@ def _pending_step(pending: PendingActivityInfo) -> StepState:
         attempts=pending.attempt if started else pending.attempt - 1,
         started_at=_time(pending.last_started_time),
         next_attempt_at=_time(pending.next_attempt_schedule_time),
+        progress=_progress(pending) if started else None,
         error=failure,
     )
+
+
+def _progress(pending: PendingActivityInfo) -> Any:
+    """What the activity reported last with its heartbeats; None for what is no JSON, which other workers may send."""
+    for payload in pending.heartbeat_details.payloads:
+        with suppress(ValueError):
+            return from_json(payload.data) if payload.metadata["encoding"] == b"json/plain" else None
+    return None
 
 
 def _failure_code(failure: TemporalFailure) -> str:

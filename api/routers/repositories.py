@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 from dulwich.objects import ObjectID
 from fastapi import BackgroundTasks, Path, Query
 from pydantic import StringConstraints, TypeAdapter
+from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
 from api import runs as views
@@ -31,6 +32,7 @@ from services.context.local import Roots
 from services.context.objects import Objects
 from services.context.repositories import Wanted
 from services.context.sources import LocalSource, Source, source_again
+from services.identity.secrets import check_known
 from services.orchestration.runs import open_run
 from workflows.platform import action_definition_id
 
@@ -49,15 +51,16 @@ RevQuery = Annotated[
     ),
 ]
 LinesQuery = Annotated[str | None, Query(max_length=20, description="`10-20`, or `10`.", examples=["10-20"])]
+CommitName = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 _CURSOR = TypeAdapter[tuple[datetime, str]](tuple[Instant, Text])
-_PLACE_CURSOR = TypeAdapter[tuple[str, int]](tuple[Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")], Place])
+PLACE_CURSOR = TypeAdapter[tuple[str, int]](tuple[CommitName, Place])
 _PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
-_LOADING: dict[int | str, dict[str, Any]] = {409: {"description": "There is nothing to read yet.", "content": _PROBLEM}}
-_TOO_LARGE: dict[int | str, dict[str, Any]] = {413: {"description": "More than 2 MiB.", "content": _PROBLEM}}
+LOADING: dict[int | str, dict[str, Any]] = {409: {"description": "There is nothing to read yet.", "content": _PROBLEM}}
+TOO_LARGE: dict[int | str, dict[str, Any]] = {413: {"description": "More than 2 MiB.", "content": _PROBLEM}}
 
 
 @dataclass(frozen=True)
-class _Opened:
+class Opened:
     """A repository of the store, opened for reading, and the commit to read."""
 
     objects: Objects
@@ -75,7 +78,10 @@ class History(Page[CommitInfo]):
 async def load_repository(
     wanted: LoadRepo, caller: CallerDep, parts: PartsDep, idempotency: IdempotencyDep, background: BackgroundTasks
 ) -> Response:
-    """Load a repository, or what is new in it. 409 `repository-quota` to those who have as many as they may."""
+    """Load a repository, or what is new in it. 409 `repository-quota` to those who have as many as they may.
+
+    A private one is loaded with `credential`, the name of a secret (`PUT /secrets/{name}`): `user:password` or a token.
+    """
     source = await asyncio.to_thread(_source_of, wanted, parts.settings)
     return await _load(source, wanted, caller, parts, idempotency, background)
 
@@ -109,7 +115,9 @@ async def get_repository(repository_id: RepositoryPath, caller: CallerDep, parts
         return found
     if run.status.ended:
         found = await _find(parts, repository_id, caller)
-    return found.model_copy(update={"steps": run.steps, "links": {**found.links, "events": run.links["events"]}})
+    progress = next((step.progress for step in run.steps if step.progress is not None), None)
+    links = {**found.links, "events": run.links["events"]}
+    return found.model_copy(update={"steps": run.steps, "progress": progress, "links": links})
 
 
 @router.delete("/context/repos/{repository_id}", status_code=204)
@@ -142,11 +150,11 @@ async def refresh_repository(
     found = await _find(parts, repository_id, caller)
     source = source_again(found.source)
     place = "path" if isinstance(source, LocalSource) else "url"
-    wanted = LoadRepo.model_validate({place: source.text, "ref": found.ref})
+    wanted = LoadRepo.model_validate({place: source.text, "ref": found.ref, "credential": found.credential})
     return await _load(source, wanted, caller, parts, idempotency, background)
 
 
-@router.get("/context/repos/{repository_id}/tree", responses=_LOADING)
+@router.get("/context/repos/{repository_id}/tree", responses=LOADING)
 async def list_tree(
     repository_id: RepositoryPath,
     caller: CallerDep,
@@ -157,17 +165,17 @@ async def list_tree(
 ) -> Page[TreeEntry]:
     """Entries of a folder, folders first. All pages are of the commit that the first one was of."""
     names = reading.parse_path(path)
-    commit, start = page.after(_PLACE_CURSOR) or (rev, 0)
+    commit, start = page.after(PLACE_CURSOR) or (rev, 0)
 
-    def read(opened: _Opened) -> tuple[str, list[TreeEntry]]:
+    def read(opened: Opened) -> tuple[str, list[TreeEntry]]:
         entries = reading.list_folder(opened.objects, opened.commit, names, start, page.rows)
         return opened.commit.decode(), entries
 
-    served, entries = await _read(parts, repository_id, caller, commit, read)
+    served, entries = await read_commit(parts, repository_id, caller, commit, read)
     return page.page(entries, lambda _: (served, start + page.limit))
 
 
-@router.get("/context/repos/{repository_id}/file", responses=_LOADING | _TOO_LARGE)
+@router.get("/context/repos/{repository_id}/file", responses=LOADING | TOO_LARGE)
 async def get_file(
     repository_id: RepositoryPath,
     caller: CallerDep,
@@ -179,13 +187,13 @@ async def get_file(
     """A file or some of its lines, as text; in base64 when it is binary. 413 `file-too-large` above 2 MiB."""
     names, wanted = reading.parse_path(path), reading.parse_lines(lines)
 
-    def read(opened: _Opened) -> FileContents:
+    def read(opened: Opened) -> FileContents:
         return reading.read_file(opened.objects, opened.commit, names, wanted)
 
-    return await _read(parts, repository_id, caller, rev, read)
+    return await read_commit(parts, repository_id, caller, rev, read)
 
 
-@router.get("/context/repos/{repository_id}/history", responses=_LOADING)
+@router.get("/context/repos/{repository_id}/history", responses=LOADING)
 async def list_history(
     repository_id: RepositoryPath,
     caller: CallerDep,
@@ -196,17 +204,19 @@ async def list_history(
 ) -> History:
     """Commits that changed a file or what is in a folder, newest first, as `git log -- path` lists them."""
     names = reading.parse_path(path)
-    commit, skip = page.after(_PLACE_CURSOR) or (rev, 0)
+    commit, skip = page.after(PLACE_CURSOR) or (rev, 0)
 
-    def read(opened: _Opened) -> tuple[str, reading.HistoryPage]:
+    def read(opened: Opened) -> tuple[str, reading.HistoryPage]:
         return opened.commit.decode(), reading.read_history(opened.objects, opened.commit, names, skip, page.rows)
 
-    served, found = await _read(parts, repository_id, caller, commit, read)
+    served, found = await read_commit(parts, repository_id, caller, commit, read)
     shown = page.page(found.commits, lambda _: (served, skip + page.limit))
     return History(items=shown.items, next_cursor=shown.next_cursor, complete=found.complete)
 
 
-async def _read(parts: Parts, repository_id: str, caller: Caller, rev: str | None, read: Callable[[_Opened], T]) -> T:
+async def read_commit(
+    parts: Parts, repository_id: str, caller: Caller, rev: str | None, read: Callable[[Opened], T]
+) -> T:
     """Read one commit in a thread. `rev`: a name under which something was loaded, or the name of its commit."""
     async with parts.autocommit.connect() as connection:
         found = await repositories.find_readable(connection, repository_id, caller)
@@ -216,7 +226,7 @@ async def _read(parts: Parts, repository_id: str, caller: Caller, rev: str | Non
 
     def work() -> T:
         with reading.opened(parts.settings.store_path, repository_id) as (stored, objects):
-            return read(_Opened(objects, reading.served_commit(stored, commit or rev or "")))
+            return read(Opened(objects, reading.served_commit(stored, commit or rev or "")))
 
     return await asyncio.to_thread(work)
 
@@ -237,9 +247,17 @@ async def _load(
     """Record a claim and the run that loads it; it starts when the answer is out."""
     compiled = await views.find_runnable(parts, caller, LOAD_REPOSITORY)
     run = views.new_run(compiled, caller, ExecuteRequest(input=wanted.model_dump(exclude_none=True)))
-    claimed = Wanted(id=source.id, name=source.name, source=source.text, ref=wanted.ref, run_id=run.run_id)
+    claimed = Wanted(
+        id=source.id,
+        name=source.name,
+        source=source.text,
+        ref=wanted.ref,
+        run_id=run.run_id,
+        credential=wanted.credential,
+    )
 
     async def accept() -> Answer:
+        await _check_credential(connection, caller, wanted.credential)
         await open_run(connection, run)
         await repositories.claim(connection, caller, claimed, parts.settings.repos_per_user)
         return Answer.of(202, LoadAccepted(id=source.id, run_id=run.run_id))
@@ -251,6 +269,15 @@ async def _load(
     response = answer.response()
     response.background = background
     return response
+
+
+async def _check_credential(connection: AsyncConnection, caller: Caller, name: str | None) -> None:
+    try:
+        if name is not None:
+            await check_known(connection, caller.user_id, name)
+    except NotFoundError as error:
+        problem = Problem(pointer="/credential", code=error.code, message=error.detail)
+        raise InvalidInputError(error.detail, code=error.code, problems=[problem]) from error
 
 
 def _source_of(wanted: LoadRepo, settings: Settings) -> Source:

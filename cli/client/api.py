@@ -95,6 +95,10 @@ class Platform:
         )
         return Answer(response.status_code, _json(response))
 
+    def put(self, where: str, content: Any) -> None:
+        """Put JSON where it belongs, in place of what is there."""
+        self._send("PUT", where, json=content)
+
     def delete(self, where: str) -> None:
         """Delete what is there. Sent once: the second time it would be gone."""
         with self._speaking():
@@ -103,11 +107,16 @@ class Platform:
             raise refusal(response)
 
     @contextmanager
-    def stream(self, where: str, last_event_id: str) -> Generator[Iterator[httpx2.ServerSentEvent]]:
+    def stream(
+        self, where: str, last_event_id: str = "", params: Params | None = None
+    ) -> Generator[Iterator[httpx2.ServerSentEvent]]:
         """Server-sent events behind the one with this id; from the first when it is empty."""
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_event_id} if last_event_id else {})
         timeout = httpx2.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS)
-        with self._speaking(), self._client.stream("GET", where, headers=headers, timeout=timeout) as response:
+        with (
+            self._speaking(),
+            self._client.stream("GET", where, params=params, headers=headers, timeout=timeout) as response,
+        ):
             if not response.is_success:
                 response.read()
                 raise refusal(response)

@@ -61,6 +61,17 @@ api_keys = Table(
     Column("revoked_at", DateTime(timezone=True)),
 )
 
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("owner_id", ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+    _now("created_at"),
+    _now("updated_at"),
+)
+"""What users keep for workers to use. Encrypted; only `services/identity/secrets.py` reads it."""
+
 definitions = Table(
     "definitions",
     metadata,
@@ -508,6 +519,7 @@ repository_users = Table(
     Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True),
     Column("owner_id", ForeignKey("users.id"), primary_key=True, index=True),
     Column("ref", String),
+    Column("credential", String),
     Column("run_id", String),
     Column("granted", Boolean, nullable=False, server_default=text("false")),
     Column("shares", Boolean, nullable=False, server_default=text("false")),
@@ -515,7 +527,8 @@ repository_users = Table(
 )
 """Who asked for a repository. `granted`: a load of theirs succeeded, so that they may read what is in it.
 
-`shares`: and they were an admin, so that everybody may.
+`shares`: and they were an admin, and sent no credential along, so that everybody may. `credential`: the name of the
+secret that they ask with.
 """
 
 repository_refs = Table(

@@ -36,6 +36,7 @@ _STEPS = tuple(
     for statement in (
         # What is only about the person.
         "DELETE FROM api_keys WHERE owner_id = :owner",
+        "DELETE FROM secrets WHERE owner_id = :owner",
         "DELETE FROM activity_events WHERE owner_id = :owner",
         "DELETE FROM learner_days WHERE owner_id = :owner",
         "DELETE FROM standings WHERE owner_id = :owner",

@@ -143,9 +143,10 @@ class AddressRules:
         if not addresses:
             raise UnavailableError(f"the host {target.host} has no address")
         if not all(self._admits(target, address) for address in addresses):
+            host = f"[{target.host}]" if ":" in target.host else target.host
             raise _refused(
                 f"{target.origin} is not public https; an operator can open it by adding "
-                f"{target.host}:{target.port} to TOOLOO_ALLOW_ADDRESSES"
+                f"{host}:{target.port} to TOOLOO_ALLOW_ADDRESSES"
             )
         return addresses
 

@@ -37,13 +37,17 @@ class Child(Generic[P, T]):
     """Calls a function in a child process: started when needed, replaced when it hangs or dies. One call at a time.
 
     `work` is a function of a module, and what goes in and comes out can be pickled. `seconds`: for one call. `check` is
-    called while waiting; it ends the work by raising.
+    called while waiting; it ends the work by raising. `most_lost`: processes that may be lost, before None is given
+    without trying.
     """
 
-    def __init__(self, work: Callable[P, T], seconds: float, check: Callable[[], None]) -> None:
+    def __init__(
+        self, work: Callable[P, T], seconds: float, check: Callable[[], None], most_lost: int = MOST_LOST
+    ) -> None:
         self._work = work
         self._seconds = seconds
         self._check = check
+        self._most_lost = most_lost
         self._lost = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
@@ -59,7 +63,7 @@ class Child(Generic[P, T]):
 
         Raises UnavailableError when the child cannot be started at all: then nothing could be parsed.
         """
-        if self._lost >= MOST_LOST:
+        if self._lost >= self._most_lost:
             return None
         connection = self._connection or self._start()
         try:
@@ -117,9 +121,11 @@ class Child(Generic[P, T]):
 class Children(Generic[P, T]):
     """As many children as there are processors, and the calls that wait for one."""
 
-    def __init__(self, work: Callable[P, T], seconds: float, check: Callable[[], None]) -> None:
+    def __init__(
+        self, work: Callable[P, T], seconds: float, check: Callable[[], None], most_lost: int = MOST_LOST
+    ) -> None:
         count = min(_processors(), _MOST_CHILDREN)
-        self._all = [Child(work, seconds, check) for _ in range(count)]
+        self._all = [Child(work, seconds, check, most_lost) for _ in range(count)]
         self._free = SimpleQueue[Child[P, T]]()
         for child in self._all:
             self._free.put(child)
@@ -129,6 +135,10 @@ class Children(Generic[P, T]):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Wait for the calls under way, and end the processes. There is no call after it."""
         self._threads.shutdown(cancel_futures=True)
         for child in self._all:
             child.end()

@@ -120,12 +120,14 @@ class _Contents:
         return self._objects.small_blob(sha, MAX_TEXT)
 
     def start(self, sha: ObjectID) -> bytes | None:
-        """The first bytes of a file of any size; None, and counted, when it cannot be read."""
+        """The first bytes of a file; None, and counted, when they cannot be read or take reading too much."""
         try:
-            return self._objects.blob(sha)[:BINARY_PROBE]
+            start = self._objects.start(sha, BINARY_PROBE)
         except InvalidInputError:
             self.left_out["unreadable"] += 1
             return None
+        self.left_out["too-large"] += start is None
+        return start
 
 
 def _compare(pair: _Pair, contents: _Contents) -> FileChange:

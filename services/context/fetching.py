@@ -11,11 +11,12 @@ from dulwich.protocol import ZERO_SHA
 
 from models.errors import InvalidInputError, TooLooError, UnavailableError
 from services.context.addresses import AddressRules
+from services.context.credentials import Credential
 from services.context.objects import Objects
 from services.context.packs import keep_pack
 from services.context.revisions import as_abbreviation, as_commit, candidates, named, resolve
 from services.context.sources import RemoteSource
-from services.context.store import StoredRepository
+from services.context.store import StoredRepository, is_disk_full
 from services.context.supervision import Limits, StoppedError, Supervision
 from services.context.transport import GitHttpClient, Watch
 
@@ -36,6 +37,7 @@ class Fetch:
         rules: AddressRules,
         limits: Limits,
         supervision: Supervision,
+        credential: Credential | None,
     ) -> None:
         self._source = source
         self._ref = ref
@@ -43,16 +45,18 @@ class Fetch:
         self._rules = rules
         self._limits = limits
         self._supervision = supervision
+        self._credential = credential
         self.bytes_fetched = 0
 
     def run(self) -> str:
-        """Bring the commit that the ref names, with all it reaches, into the store; its full name."""
+        """Bring the commit that the ref names, with all it reaches, into the store; its full name.
+
+        The server is asked also for a commit that is here already: that it answers shows that the caller may read it.
+        """
         commit = as_commit(self._ref)
         if commit is None:
             refs = self._transfer(self._wants_by_name)
             return self._resolve(refs)
-        if self._present(commit):
-            return commit.decode("ascii")
         try:
             refs = self._transfer(lambda _refs: [commit])
         except ServerRefusedError:
@@ -70,11 +74,6 @@ class Fetch:
         with self._repository.objects() as objects:
             return resolve(self._ref, refs, objects)
 
-    def _present(self, sha: bytes) -> bool:
-        # Packs enter the store whole and with all they reach, so what is there is complete.
-        with self._repository.objects() as objects:
-            return objects.peel(ObjectID(sha)) is not None
-
     def _transfer(self, wants: Wants) -> Refs:
         received = self._repository.incoming / "received.pack"
         with Watch(self._supervision, self._limits.stall_seconds) as watch:
@@ -85,26 +84,33 @@ class Fetch:
                 raise
             except Exception as error:
                 # dulwich and http.client meet cut connections and hostile bytes with whatever they stumble over.
+                # Causes end in Temporal's history, and a server may say back what it was sent.
+                cause = error if self._credential is None else None
                 if watch.failure:
-                    raise watch.failure from error
+                    raise watch.failure from cause
+                if is_disk_full(error):
+                    raise
                 if isinstance(error, GitProtocolError | HangupException):
-                    raise ServerRefusedError(f"{self._source.url}: the Git server broke off") from error
-                raise UnavailableError(f"{self._source.url} cannot be reached, or does not speak Git") from error
+                    raise ServerRefusedError(f"{self._source.url}: the Git server broke off") from cause
+                raise UnavailableError(f"{self._source.url} cannot be reached, or does not speak Git") from cause
         if size := received.stat().st_size:
             self.bytes_fetched += size
             keep_pack(received, self._repository.pack_directory, self._limits.object_bytes, self._supervision)
         return refs
 
     def _receive(self, wants: Wants, received: Path, watch: Watch, objects: Objects) -> Refs:
-        client = GitHttpClient(self._source.url, self._rules, watch, self._limits)
-        written = 0
+        client = GitHttpClient(self._source.url, self._rules, watch, self._limits, self._credential)
+        written, before_pack = 0, min(self._limits.refs_bytes, self._limits.transfer_bytes)
 
         def missing(refs: Refs, depth: int | None = None) -> list[bytes]:  # noqa: ARG001 dulwich's signature
-            client.budget = self._limits.transfer_bytes
+            client.budget = before_pack  # dulwich holds all in memory that comes before the pack
+            # Packs enter the store whole and with all they reach, so what is there is complete.
             return [sha for sha in dict.fromkeys(wants(refs)) if objects.peel(ObjectID(sha)) is None]
 
         def write(data: bytes) -> int:
             nonlocal written
+            if not written:
+                client.budget += self._limits.transfer_bytes - before_pack
             if written // _REPORT_BYTES != (written + len(data)) // _REPORT_BYTES:
                 self._supervision.progress("receive", bytes=written)
             written += len(data)

@@ -12,7 +12,7 @@ from services.context.objects import FORMAT_MASK, MODE_TREE, Objects, TreeEntrie
 from services.context.ownership import Changes
 from services.context.packs import damaged
 from services.context.supervision import Supervision
-from services.context.trees import MAX_DEPTH
+from services.context.trees import MAX_DEPTH, joined
 
 MAX_CHANGES = 500_000
 """Files one commit may change: a tree that names the same subtree over and over grows without end."""
@@ -127,6 +127,7 @@ def changed_entries(
             changes += 1
             was, is_now = old.get(name, _ABSENT), new.get(name, _ABSENT)
             old_tree, new_tree = (sha if mode & FORMAT_MASK == MODE_TREE else None for mode, sha in (was, is_now))
+            path = joined(prefix, name)
             if old_tree != new_tree:
-                todo.append((prefix + name + b"/", depth + 1, old_tree, new_tree))
-            yield prefix + name, was, is_now
+                todo.append((path + b"/", depth + 1, old_tree, new_tree))
+            yield path, was, is_now

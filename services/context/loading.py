@@ -1,18 +1,19 @@
 """Loading a repository: from where it is named to a commit that the store serves."""
 
-import errno
 from pathlib import Path
 
 from models.context import LoadedRepo, LoadRepo
-from models.errors import InvalidInputError, TooLooError, UnavailableError
+from models.errors import InvalidInputError, UnavailableError
 from models.settings import Settings
 from services.context.addresses import AddressRules
+from services.context.credentials import Unlock, no_credential
 from services.context.fetching import Fetch
 from services.context.local import Roots, take_over
 from services.context.revisions import as_commit
 from services.context.sources import LocalSource, RemoteSource, Source, source_again, source_of
-from services.context.store import RepositoryStore, StoredRepository
+from services.context.store import RepositoryStore, StoredRepository, reported_disk
 from services.context.supervision import Limits, Supervision
+from services.context.trees import check_files
 
 _COUNT_EVERY = 1_000
 
@@ -53,14 +54,15 @@ class Loader:
         """What a request names, as it is known by in the store."""
         return find_source(wanted, self._roots, self._forge_url)
 
-    def load(self, wanted: LoadRepo, supervision: Supervision) -> LoadedRepo:
+    def load(self, wanted: LoadRepo, supervision: Supervision, unlock: Unlock = no_credential) -> LoadedRepo:
         """Load what a request names. Doing it again fetches the difference."""
-        return self._load(source_of(wanted, self._forge_url), wanted.ref, supervision)
+        return self._load(source_of(wanted, self._forge_url), wanted.ref, supervision, unlock)
 
-    def opened(self, repo: LoadedRepo, supervision: Supervision) -> StoredRepository:
+    def opened(self, repo: LoadedRepo, supervision: Supervision, unlock: Unlock = no_credential) -> StoredRepository:
         """The stored repository of a loaded commit; loaded again where this machine's store misses it.
 
         What is asked for comes from outside: its id is held against its source, which is vetted as in a first load.
+        Whether the caller may read it has to be known before.
         """
         source = source_again(repo.source)
         if source.id != repo.id:
@@ -69,36 +71,34 @@ class Loader:
             self._roots.open(source.path)
         stored = self._store.find(repo.id)
         if stored is None or not stored.holds(repo.commit):
-            self._load(source, repo.commit, supervision)
+            self._load(source, repo.commit, supervision, unlock)
             stored = self._store.find(repo.id)
         if stored is None or not stored.holds(repo.commit):
             raise UnavailableError("the commit was removed from the store while it was loaded")
         return stored
 
-    def commit_of(self, repo: LoadedRepo, ref: str, supervision: Supervision) -> str:
+    def commit_of(self, repo: LoadedRepo, ref: str, supervision: Supervision, unlock: Unlock = no_credential) -> str:
         """The commit that a ref of the same repository names, held by the store from now on.
 
         One named in full that the repository's commit reaches is here already; else the source is asked.
         """
-        stored = self.opened(repo, supervision)
+        stored = self.opened(repo, supervision, unlock)
         if commit := as_commit(ref):
             with stored.objects() as objects:
                 if any(sha == commit for sha, _ in objects.history_of(repo.commit)):
                     return commit.decode("ascii")
-        return self._load(source_again(repo.source), ref, supervision).commit
+        return self._load(source_again(repo.source), ref, supervision, unlock).commit
 
-    def _load(self, source: Source, ref: str | None, supervision: Supervision) -> LoadedRepo:
-        try:
+    def _load(self, source: Source, ref: str | None, supervision: Supervision, unlock: Unlock) -> LoadedRepo:
+        with reported_disk("the repository or the object store"):
             if isinstance(source, RemoteSource):
-                return self._load_remote(source, ref, supervision)
+                return self._load_remote(source, ref, supervision, unlock)
             return self._load_local(source, ref, supervision)
-        except TooLooError:
-            raise
-        except OSError as error:
-            reason = errno.errorcode.get(error.errno or 0, "unknown")
-            raise UnavailableError(f"the repository or the object store cannot be used ({reason})") from error
 
-    def _load_remote(self, source: RemoteSource, ref: str | None, supervision: Supervision) -> LoadedRepo:
+    def _load_remote(
+        self, source: RemoteSource, ref: str | None, supervision: Supervision, unlock: Unlock
+    ) -> LoadedRepo:
+        credential = unlock()
         with self._store.writing(source.id, supervision) as stored:
             fetch = Fetch(
                 source=source,
@@ -107,6 +107,7 @@ class Loader:
                 rules=self._rules,
                 limits=self._limits,
                 supervision=supervision,
+                credential=credential,
             )
             commit = fetch.run()
             commits = _serve(stored, commit, supervision)
@@ -122,9 +123,14 @@ class Loader:
 
 
 def _serve(stored: StoredRepository, commit: str, supervision: Supervision) -> int:
-    """Mark the commit, after counting what it reaches, which also proves that no commit is missing."""
+    """Mark the commit, after counting what it reaches, which also proves that no commit is missing.
+
+    Nor is a file of its own: a server that keeps something back is asked no more for what is marked. Those of older
+    commits are not looked for, which would take as long as loading did.
+    """
     commits = 0
     with stored.objects() as objects:
+        check_files(objects, commit, supervision)
         for _ in objects.history_of(commit):
             if commits % _COUNT_EVERY == 0:
                 supervision.progress("count", commits=commits)

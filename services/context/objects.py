@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,10 +11,13 @@ from dulwich.object_store import DiskObjectStore
 from dulwich.objects import Blob, Commit, ObjectID, Tag, Tree, parse_tree, valid_hexsha
 
 from models.errors import InvalidInputError
-from services.context.packs import damaged, object_size
+from services.context.packs import Buffer, damaged, entry_header, object_size
 
 TREE_CACHE_BYTES = 48 * 2**20
 """For the trees that neighbouring commits share; enough for the 4,000 folders of a large monorepo."""
+MAX_DELTA = 32 * 2**20
+"""Bytes of a file of which the start is wanted, when that takes putting it together: several times its size."""
+_START_BYTES = 2**16
 _ENTRY_BYTES = 200
 """Of memory an entry of a parsed tree takes, roughly."""
 _LATEST = 253_402_300_799
@@ -114,6 +117,10 @@ class Objects:
             TREE_CACHE_BYTES, compute_size=lambda tree: _ENTRY_BYTES * (1 + len(tree))
         )
 
+    def holds(self, sha: ObjectID) -> bool:
+        """Whether an object is here, whatever it is."""
+        return self._packed(sha) is not None or self._loose_file(sha).exists()
+
     def raw(self, sha: ObjectID, kind: int) -> bytes:
         """An object's bytes; InvalidInputError (`damaged-repository`) when it is missing or something else."""
         try:
@@ -160,16 +167,41 @@ class Objects:
     def size(self, sha: ObjectID) -> int:
         """Size of an object in bytes, without inflating it: a file of any size costs no memory."""
         try:
-            for pack in self._store.packs:
-                try:
-                    offset = pack.index.object_offset(sha)
-                except KeyError:
-                    continue
-                # dulwich can tell a size only by inflating; the buffer is its mapping of the pack.
-                return object_size(pack.data._buffer(), offset)  # noqa: SLF001
-            return _loose_size(Path(self._store.path), sha)
+            packed = self._packed(sha)
+            return object_size(*packed) if packed else int(self._loose(sha, 0)[0].partition(b" ")[2])
         except (OSError, IndexError, ValueError, zlib.error) as error:
             raise damaged(f"object {sha.decode('ascii')} is missing or cannot be read") from error
+
+    def start(self, sha: ObjectID, count: int) -> bytes | None:
+        """The first bytes of a file, whatever its size; None above `MAX_DELTA` when it is stored as a delta."""
+        try:
+            packed = self._packed(sha)
+            if packed is None:
+                return self._loose(sha, count)[1][:count]
+            kind, _, at = entry_header(*packed)
+            if kind == Blob.type_num:
+                return zlib.decompressobj().decompress(packed[0][at : at + _START_BYTES], count)
+        except (OSError, IndexError, ValueError, zlib.error) as error:
+            raise damaged(f"object {sha.decode('ascii')} is missing or cannot be read") from error
+        return self.blob(sha)[:count] if self.size(sha) <= MAX_DELTA else None
+
+    def _packed(self, sha: ObjectID) -> tuple[Buffer, int] | None:
+        """The pack that holds an object, and where its entry starts. dulwich tells sizes only by inflating."""
+        for pack in self._store.packs:
+            with suppress(KeyError):
+                return pack.data._buffer(), pack.index.object_offset(sha)  # noqa: SLF001 - its mapping of the pack
+        return None
+
+    def _loose(self, sha: ObjectID, count: int) -> tuple[bytes, bytes]:
+        """Header and first bytes of an object that is a file of its own."""
+        with self._loose_file(sha).open("rb") as file:
+            inflated = zlib.decompressobj().decompress(file.read(_START_BYTES), 64 + count)
+        header, _, contents = inflated.partition(b"\0")
+        return header, contents
+
+    def _loose_file(self, sha: ObjectID) -> Path:
+        name = sha.decode("ascii")
+        return Path(self._store.path) / name[:2] / name[2:]
 
     def peel(self, sha: ObjectID) -> ObjectID | None:
         """The commit that `sha` is or, through tags, points to; None when it is no commit or unknown."""
@@ -208,13 +240,6 @@ class Objects:
                 if parent not in seen:
                     seen.add(parent)
                     todo.append(parent)
-
-
-def _loose_size(objects: Path, sha: ObjectID) -> int:
-    name = sha.decode("ascii")
-    with (objects / name[:2] / name[2:]).open("rb") as file:
-        header = zlib.decompressobj().decompress(file.read(1024), 64)
-    return int(header.partition(b"\0")[0].partition(b" ")[2])
 
 
 @contextmanager

@@ -157,10 +157,7 @@ def read_file(
     entry = _entry_at(objects, objects.commit(commit).tree, names)
     if entry is None or entry.type in {"folder", "submodule"}:
         raise NotFoundError(_NO_PATH)
-    size = objects.size(entry.sha)
-    if size > MAX_FILE:
-        raise TooLargeError(f"The file has {size} bytes; files up to {MAX_FILE} are given.", code="file-too-large")
-    data = objects.blob(entry.sha)
+    data = _contents(objects, entry)
     text = _text(data)
     if text is None and lines is not None:
         raise _bad_query("lines", "binary-file", "The file is binary: it has no lines.")
@@ -169,13 +166,28 @@ def read_file(
         path=printable(b"/".join(names)),
         commit=commit.decode(),
         type=entry.type,
-        size=size,
+        size=len(data),
         encoding="base64" if text is None else "utf-8",
         content=content,
         lines=every,
         first_line=first,
         last_line=last,
     )
+
+
+def read_source(objects: Objects, commit: ObjectID, names: Sequence[bytes]) -> bytes | None:
+    """The bytes of a file; None for a folder. Raises NotFoundError for anything else, TooLargeError as `read_file`."""
+    entry = _entry_at(objects, objects.commit(commit).tree, names)
+    if entry is None or entry.type in {"symlink", "submodule"}:
+        raise NotFoundError(_NO_PATH)
+    return None if entry.type == "folder" else _contents(objects, entry)
+
+
+def _contents(objects: Objects, entry: Entry) -> bytes:
+    size = objects.size(entry.sha)
+    if size > MAX_FILE:
+        raise TooLargeError(f"The file has {size} bytes; files up to {MAX_FILE} are given.", code="file-too-large")
+    return objects.blob(entry.sha)
 
 
 def _text(data: bytes) -> str | None:

@@ -1,8 +1,8 @@
 """The tables of repositories: who may see which one, and how its loads went. Functions never commit.
 
 Asking for a repository makes a claim on it, which shows how the load goes. What is in it may be read by those whose
-own load succeeded, by everybody once an admin has loaded it (`shared`), and by admins. So naming somebody else's
-repository gives nothing that loading it would not have given.
+own load succeeded, by everybody once an admin has loaded it without a credential (`shared`), and by admins. So naming
+somebody else's repository gives nothing that loading it would not have given.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,6 +30,7 @@ _ENDED = "the run that loads it was {status}"
 
 _SEEN = """
     SELECT r.id, r.name, r.source, r.created_at, r.shared, r.error, claim.owner_id IS NOT NULL AS claimed,
+           claim.credential,
            coalesce(chosen.ref, CASE WHEN claim.owner_id IS NULL OR claim.granted THEN r.ref ELSE claim.ref END) AS ref,
            coalesce(chosen.commit, r.commit) AS commit, coalesce(chosen.commits, r.commits) AS commits,
            r.bytes, r.loaded_at, r.status AS stored_status, run.run_id, run.status AS run_status,
@@ -58,6 +59,11 @@ _VISIBLE = text(
     AND (r.shared OR :sees_all OR coalesce(claim.granted, false)) AND r.commit IS NOT NULL ORDER BY r.name, r.id
 """
 )
+_READER = text("""
+    SELECT claim.credential FROM repositories r
+    LEFT JOIN repository_users claim ON claim.repository_id = r.id AND claim.owner_id = :owner
+    WHERE r.id = :id AND (r.shared OR :sees_all OR coalesce(claim.granted, false))
+""")
 _LOCK_USER = text("SELECT id FROM users WHERE id = :owner FOR NO KEY UPDATE")
 _GUARD = text("SELECT pg_advisory_xact_lock(hashtextextended('repository/' || CAST(:id AS text), 0))")
 _KNOWN = text("SELECT id FROM repositories WHERE id = :id")
@@ -67,25 +73,25 @@ _ADD = text("""
     VALUES (:id, :name, :source, 'loading', :run_id)
     ON CONFLICT (id) DO UPDATE SET used_at = now(),
         name = CASE WHEN excluded.name = '.' THEN '.' ELSE kept.name END,
-        run_id = CASE WHEN kept.shared AND NOT :admin THEN kept.run_id ELSE excluded.run_id END
+        run_id = CASE WHEN kept.shared AND NOT :shares THEN kept.run_id ELSE excluded.run_id END
 """)
 _CLAIM = text("""
-    INSERT INTO repository_users AS kept (repository_id, owner_id, ref, run_id)
-    VALUES (:id, :owner, :ref, :run_id)
-    ON CONFLICT (repository_id, owner_id) DO UPDATE SET ref = excluded.ref, run_id = excluded.run_id
+    INSERT INTO repository_users AS kept (repository_id, owner_id, ref, credential, run_id)
+    VALUES (:id, :owner, :ref, :credential, :run_id)
+    ON CONFLICT (repository_id, owner_id)
+    DO UPDATE SET ref = excluded.ref, credential = excluded.credential, run_id = excluded.run_id
     RETURNING xmax = 0 AS is_new
 """)
 _LOADED = text("""
     UPDATE repositories SET status = 'ready', error = NULL, bytes = :bytes, loaded_at = now(), used_at = now(),
-        shared = shared OR :admin,
         run_id = CASE WHEN run_id = :run_id AND NOT :keeps_run THEN NULL ELSE run_id END,
-        ref = CASE WHEN commit IS NULL OR :admin OR NOT shared THEN :ref ELSE ref END,
-        commit = CASE WHEN commit IS NULL OR :admin OR NOT shared THEN :commit ELSE commit END,
-        commits = CASE WHEN commit IS NULL OR :admin OR NOT shared THEN :commits ELSE commits END
+        ref = CASE WHEN commit IS NULL OR :shares OR NOT shared THEN :ref ELSE ref END,
+        commit = CASE WHEN commit IS NULL OR :shares OR NOT shared THEN :commit ELSE commit END,
+        commits = CASE WHEN commit IS NULL OR :shares OR NOT shared THEN :commits ELSE commits END
     WHERE id = :id
 """)
 _GRANT = text("""
-    UPDATE repository_users SET granted = true, shares = :admin,
+    UPDATE repository_users SET granted = true, shares = :shares,
         run_id = CASE WHEN run_id = :run_id AND NOT :keeps_run THEN NULL ELSE run_id END
     WHERE repository_id = :id AND owner_id = :owner
 """)
@@ -108,9 +114,9 @@ _RENAME = text("UPDATE repositories SET name = source WHERE name = '.' AND id <>
 _TOUCH = text("UPDATE repositories SET used_at = now() WHERE id = :id AND used_at < now() - interval '1 minute'")
 _LOCK = text("SELECT FROM repositories WHERE id = :id FOR UPDATE")
 _UNCLAIM = text("DELETE FROM repository_users WHERE repository_id = :id AND (:all OR owner_id = :owner)")
-_UNSHARE = text("""
+_SHARE = text("""
     UPDATE repositories
-    SET shared = EXISTS (SELECT FROM repository_users WHERE repository_id = :id AND shares) WHERE id = :id AND shared
+    SET shared = EXISTS (SELECT FROM repository_users WHERE repository_id = :id AND shares) WHERE id = :id
 """)
 _DROP = text("""
     DELETE FROM repositories WHERE id = :id
@@ -139,6 +145,8 @@ class Wanted:
     ref: str | None
     run_id: str
     """The run that loads it."""
+    credential: str | None = None
+    """The name of the secret to load it with."""
 
 
 async def visible(connection: AsyncConnection, caller: Caller) -> list[Repository]:
@@ -170,6 +178,17 @@ async def find_readable(connection: AsyncConnection, repository_id: str, caller:
     return _repository(row, caller)
 
 
+async def check_reader(connection: AsyncConnection, repository_id: str, caller: Caller) -> str | None:
+    """Check that the caller may read what is in a repository, whether or not it is in the store now.
+
+    Gives the name of the secret that they asked for it with. Raises NotFoundError, the same for another's as for none.
+    """
+    row = (await connection.execute(_READER, {**_caller(caller), "id": repository_id})).one_or_none()
+    if row is None:
+        raise _no_such_repository()
+    return row.credential
+
+
 async def commits_named(connection: AsyncConnection, repository_ids: Sequence[str], rev: str) -> dict[str, str]:
     """The commits that were loaded under a name, by repository, whether by its short or its full name."""
     short = rev.removeprefix("refs/heads/").removeprefix("refs/tags/")
@@ -196,26 +215,35 @@ async def claim(connection: AsyncConnection, caller: Caller, wanted: Wanted, mos
             code="repository-quota",
         )
     row = {"id": wanted.id, "name": wanted.name, "source": wanted.source, "run_id": wanted.run_id}
-    await connection.execute(_ADD, {**row, "admin": caller.role is Role.ADMIN})
-    is_new = await connection.scalar(_CLAIM, {**owner, "ref": wanted.ref, "run_id": wanted.run_id})
+    await connection.execute(_ADD, {**row, "shares": _shares(caller, wanted.credential)})
+    asked = {"ref": wanted.ref, "credential": wanted.credential, "run_id": wanted.run_id}
+    is_new = await connection.scalar(_CLAIM, {**owner, **asked})
     if is_new:
         await record_change(connection, caller.user_id, "repository.load", f"repository/{wanted.id}")
 
 
 async def record_loaded(
-    connection: AsyncConnection, caller: Caller, loaded: LoadedRepo, size: int, run_id: str, *, keeps_run: bool
+    connection: AsyncConnection,
+    caller: Caller,
+    loaded: LoadedRepo,
+    size: int,
+    run_id: str,
+    *,
+    keeps_run: bool,
+    credential: str | None,
 ) -> None:
     """Note what a load brought, and let its caller read it. Does nothing when nobody wants the repository any more.
 
     `size`: of the repository in the store, in bytes. `keeps_run`: the run does nothing but load, so that its end tells
-    how the load went; of other runs only this step says so.
+    how the load went; of other runs only this step says so. `credential`: the name of the secret it was loaded with.
     """
     run = {"id": loaded.id, "run_id": run_id, "keeps_run": keeps_run}
     content = {"commit": loaded.commit, "commits": loaded.commits}
-    new = {"ref": loaded.ref, "bytes": size, "admin": caller.role is Role.ADMIN}
+    new = {"ref": loaded.ref, "bytes": size, "shares": _shares(caller, credential)}
     if (await connection.execute(_LOADED, {**run, **content, **new})).rowcount:
         await connection.execute(_NAME_REF, {"id": loaded.id, "ref": loaded.ref or HEAD, **content})
-        await connection.execute(_GRANT, {**run, "owner": caller.user_id, "admin": new["admin"]})
+        await connection.execute(_GRANT, {**run, "owner": caller.user_id, "shares": new["shares"]})
+        await connection.execute(_SHARE, {"id": loaded.id})
 
 
 async def is_loaded(connection: AsyncConnection, repository_id: str, caller: Caller, commit: str) -> bool:
@@ -246,7 +274,7 @@ async def forget(connection: AsyncConnection, repository_id: str, caller: Caller
     one = {"id": repository_id}
     await connection.execute(_LOCK, one)
     await connection.execute(_UNCLAIM, {**one, "owner": caller.user_id, "all": not seen.claimed})
-    await connection.execute(_UNSHARE, one)
+    await connection.execute(_SHARE, one)
     gone = (await connection.execute(_DROP, one)).first() is not None
     await record_change(
         connection, caller.user_id, "repository.remove", f"repository/{repository_id}", {"for_everybody": gone}
@@ -283,8 +311,17 @@ async def record_evicted(connection: AsyncConnection, repository_id: str) -> Non
 async def _find(connection: AsyncConnection, repository_id: str, caller: Caller) -> Row[Any]:
     row = (await connection.execute(_FIND, {**_caller(caller), "id": repository_id})).one_or_none()
     if row is None:
-        raise NotFoundError("There is no such repository.")
+        raise _no_such_repository()
     return row
+
+
+def _no_such_repository() -> NotFoundError:
+    return NotFoundError("There is no such repository.")
+
+
+def _shares(caller: Caller, credential: str | None) -> bool:
+    """Whether a load lets everybody read: what an admin loads with a credential is private all the same."""
+    return caller.role is Role.ADMIN and credential is None
 
 
 def _caller(caller: Caller) -> dict[str, Any]:
@@ -300,6 +337,7 @@ def _repository(row: Row[Any], caller: Caller) -> Repository:
         name=row.name,
         source=row.source,
         ref=row.ref,
+        credential=row.credential,
         commit=row.commit if row.readable else None,
         commits=row.commits if row.readable else 0,
         bytes=row.bytes if row.readable else 0,

@@ -5,6 +5,7 @@ that dies before leaves objects that nothing refers to, and the next load remove
 no lock: packs and loose objects appear whole and never change.
 """
 
+import errno
 import fcntl
 import os
 import re
@@ -21,6 +22,8 @@ from models.errors import UnavailableError
 from services.context.objects import Objects, open_objects
 from services.context.supervision import Supervision
 
+DISK_FULL = "disk-full"
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _LOCK_POLL_SECONDS = 0.05
 _NAME = re.compile(r"[0-9a-f]{32}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -141,6 +144,23 @@ class RepositoryStore:
         Repo.init_bare(str(unfinished), mkdir=True).close()
         (unfinished / "refs" / "tooloo").mkdir()
         unfinished.rename(path)
+
+
+def is_disk_full(error: Exception) -> bool:
+    """Whether an error says that no more can be written: no network says so."""
+    return isinstance(error, OSError) and error.errno in _FULL
+
+
+@contextmanager
+def reported_disk(what: str) -> Generator[None]:
+    """Errors of the operating system, as those who wait for the work are told them: UnavailableError (`disk-full`)."""
+    try:
+        yield
+    except OSError as error:
+        if is_disk_full(error):
+            raise UnavailableError(f"{what} cannot be written: the disk is full", code=DISK_FULL) from error
+        reason = errno.errorcode.get(error.errno or 0, "unknown")
+        raise UnavailableError(f"{what} cannot be used ({reason})") from error
 
 
 @contextmanager

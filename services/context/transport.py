@@ -2,7 +2,8 @@
 
 Each request resolves the host once, vets all answers and connects to a vetted one, while TLS still verifies the host's
 name. Redirects are followed only within the same origin. A watching thread cuts connections that stall, take too long
-or that nobody waits for any more: a blocked read in another thread ends no other way.
+or that nobody waits for any more: a blocked read in another thread ends no other way. A credential goes to the
+repository's own origin and nowhere else, once its address is vetted: over https, or to what an operator opened.
 """
 
 import contextlib
@@ -17,14 +18,17 @@ from urllib.parse import urljoin, urlsplit
 
 from dulwich.client import AbstractHttpGitClient, default_user_agent_string
 
-from models.errors import InvalidInputError, NotFoundError, TooLargeError, UnavailableError
+from models.errors import ForbiddenError, InvalidInputError, NotFoundError, TooLargeError, UnavailableError
 from services.context.addresses import AddressRules, WebAddress, parse_web_address
+from services.context.credentials import Credential
 from services.context.supervision import Limits, Supervision
 
 _MAX_REDIRECTS = 3
 _WATCH_SECONDS = 0.1
-_GONE = frozenset({401, 403, 404, 410})
-"""Forges answer 401 for what does not exist, so that private repositories cannot be told from missing ones."""
+_REFUSED = frozenset({401, 403})
+"""Without a credential forges say so of what does not exist, too: private repositories cannot be told from missing."""
+_GONE = frozenset({404, 410})
+"""With a credential, also of what its user may not read."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -137,13 +141,16 @@ class Response:
 class GitHttpClient(AbstractHttpGitClient):
     """A Git client for one repository URL. Counts what it reads against `budget` bytes, which callers may raise."""
 
-    def __init__(self, url: str, rules: AddressRules, watch: Watch, limits: Limits) -> None:
+    def __init__(
+        self, url: str, rules: AddressRules, watch: Watch, limits: Limits, credential: Credential | None
+    ) -> None:
         # Thin packs lack objects the receiver has; complete ones can be checked before they touch the store.
         super().__init__(url, thin_packs=False, quiet=True)
         self._origin = parse_web_address(url).origin
         self._rules = rules
         self._watch = watch
         self._limits = limits
+        self._credential = credential
         self.budget = limits.refs_bytes
 
     def _http_request(
@@ -177,19 +184,29 @@ class GitHttpClient(AbstractHttpGitClient):
         connection = VettedConnection(target, self._rules, self._watch, self._limits)
         path = f"{target.path}?{parts.query}" if parts.query else target.path
         sent = {"User-Agent": default_user_agent_string(), "Connection": "close", **headers}
+        if self._credential is not None:
+            sent["Authorization"] = self._credential.authorization
         connection.request("GET" if data is None else "POST", path, body=data, headers=sent)
         answer = connection.getresponse()
         self._watch.moved()
         return answer
 
     def _judge(self, answer: http.client.HTTPResponse) -> None:
+        repository = self._base_url.rstrip("/")
+        if answer.status in _REFUSED and self._credential is not None:
+            raise ForbiddenError(f"{self._origin} refused the credential for {repository}", code="credential-refused")
+        if answer.status in _REFUSED:
+            raise NotFoundError(
+                f"{repository} is private, or does not exist: name a credential that may read it",
+                code="authentication-required",
+            )
         if answer.status in _GONE:
-            raise NotFoundError(f"{self._base_url.rstrip('/')} does not exist or is not public")
+            raise NotFoundError(f"{repository} does not exist, or is not for everybody to read")
         if answer.status != http.client.OK:
             raise UnavailableError(f"{self._origin} answered with status {answer.status}")
         # Anything else would make dulwich try the "dumb" protocol: a file listing by another name.
         if not (answer.headers.get("Content-Type") or "").startswith("application/x-git-"):
-            raise NotFoundError(f"{self._base_url.rstrip('/')} is not a Git repository", code="not-a-repository")
+            raise NotFoundError(f"{repository} is not a Git repository", code="not-a-repository")
 
     def _counted(self, answer: http.client.HTTPResponse) -> Callable[[int], bytes]:
         def read(size: int) -> bytes:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -55,7 +56,7 @@ def repository(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(home=tmp_path / "home", repo_roots=(tmp_path / "roots",))
+    return Settings(secret=SecretStr("s" * 40), home=tmp_path / "home", repo_roots=(tmp_path / "roots",))
 
 
 @pytest.fixture
@@ -91,9 +92,15 @@ async def test_an_id_that_does_not_belong_to_its_source_is_refused(
 ) -> None:
     activities = ContextActivities(settings, database)
     loaded = await activities.load_repo(LoadRepo(path=str(repository)), WatchedStep())
-    forged = loaded.model_copy(update={"id": "0" * 32})
+    other = await activities.load_repo(LoadRepo(path=str(repository / ".git")), WatchedStep())
+    forged = loaded.model_copy(update={"id": other.id})
     with pytest.raises(InvalidInputError):
         await activities.analyze(Analyze(repo=forged), WatchedStep())
+
+
+def test_a_worker_without_the_master_secret_does_not_start(settings: Settings, database: AsyncEngine) -> None:
+    with pytest.raises(ValueError, match="TOOLOO_SECRET must have at least 32 characters"):
+        ContextActivities(settings.model_copy(update={"secret": SecretStr("")}), database)
 
 
 def test_a_setting_that_cannot_be_read_stops_the_worker_at_its_start(settings: Settings, database: AsyncEngine) -> None:

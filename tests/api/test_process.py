@@ -11,7 +11,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 from httpx2 import AsyncClient, ConnectError
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+from models.identity import Role
+from tests.api.clients import MakeKey
 
 SECRET = "s" * 40
 
@@ -41,6 +45,18 @@ async def api(database_url: str, port: int, **environment: str) -> AsyncGenerato
             await process.wait()
 
 
+@asynccontextmanager
+async def moved_away(database: AsyncEngine, table: str) -> AsyncGenerator[None]:
+    """A table has another name for a while, so that whoever needs it breaks."""
+    async with database.begin() as connection:
+        await connection.execute(text(f"ALTER TABLE {table} RENAME TO away"))
+    try:
+        yield
+    finally:
+        async with database.begin() as connection:
+            await connection.execute(text(f"ALTER TABLE away RENAME TO {table}"))
+
+
 async def when_it_answers(client: AsyncClient, process: Process) -> None:
     while process.returncode is None:
         try:
@@ -66,6 +82,27 @@ async def test_it_serves_until_it_is_told_to_stop(
     assert process.returncode == 0
     assert b"Traceback" not in errors
     assert SECRET.encode() not in errors
+
+
+async def test_what_users_keep_secret_is_in_no_log_line(
+    database: AsyncEngine, database_url: str, make_key: MakeKey
+) -> None:
+    port, value = free_port(), "ghp_NobodyMayEverReadThis"
+    headers = {"Authorization": f"Bearer {await make_key('ada', Role.LEARNER)}"}
+    async with (
+        api(database_url, port, TOOLOO_LOG_LEVEL="DEBUG") as process,
+        AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers) as client,
+    ):
+        await when_it_answers(client, process)
+        taken = await client.put("/api/v1/secrets/github", json={"value": value})
+        refused = await client.put("/api/v1/secrets/github", json={"value": f"{value}\n"})
+        async with moved_away(database, "secrets"):
+            broken = await client.put("/api/v1/secrets/github", json={"value": value})
+        process.send_signal(signal.SIGTERM)
+        _, errors = await process.communicate()
+    assert [answer.status_code for answer in (taken, refused, broken)] == [204, 422, 500]
+    assert b"request failed" in errors
+    assert value.encode() not in errors
 
 
 @pytest.mark.parametrize(

@@ -121,3 +121,13 @@ def test_every_row_about_a_person_names_its_owner(table: Table) -> None:
 
 def test_no_exception_outlives_its_table() -> None:
     assert sorted(NO_OWNER) == sorted(name for name in NO_OWNER if name in metadata.tables)
+
+
+def test_secrets_are_opened_by_the_worker_that_needs_them_and_by_nobody_else() -> None:
+    sources = (
+        file
+        for folder in ("activities", "api", "cli", "services", "workers")
+        for file in ROOT.glob(f"{folder}/**/*.py")
+    )
+    reading = {str(file.relative_to(ROOT)) for file in sources if "find_secret(" in file.read_text()}
+    assert reading == {"services/identity/secrets.py", "activities/context.py"}

@@ -89,7 +89,7 @@ def recorded_platform() -> Generator[RecordedPlatform]:
                 if reply.open_until is not None:
                     reply.open_until.wait()
 
-        do_GET = do_POST = do_DELETE = _answer  # noqa: N815 - names of the standard library
+        do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - names of the standard library
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the same
             """Say nothing."""
@@ -176,8 +176,8 @@ class Ended:
         return json.loads(self.out)
 
 
-def tooloo(*arguments: str) -> Ended:
-    result = CliRunner().invoke(app, list(arguments))
+def tooloo(*arguments: str, stdin: str = "") -> Ended:
+    result = CliRunner().invoke(app, list(arguments), input=stdin)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Ended(result.exit_code, result.stdout, result.stderr)

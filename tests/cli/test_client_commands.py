@@ -1,6 +1,7 @@
 """What the commands print and how they end, for answers of a platform."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from cli.client.exit_codes import MEANINGS
 from models.settings import CHECKOUT
 from tests.cli.recorded_platform import (
     RUN_ID,
+    STARTED_AT,
     RecordedPlatform,
     Reply,
     refused,
@@ -210,6 +212,50 @@ def test_key_is_revoked(platform: RecordedPlatform) -> None:
     platform.answers("DELETE", "/keys/k1", Reply(204))
     assert tooloo("keys", "revoke", "k1").code == 0
     assert tooloo("keys", "revoke", "k2").code == 3
+
+
+@pytest.mark.parametrize("piped", ["ghp_token", "ghp_token\n", "ghp_token\r\n"])
+def test_secret_is_put_from_a_pipe_and_never_shown(platform: RecordedPlatform, piped: str) -> None:
+    platform.answers("PUT", "/secrets/github", Reply(204))
+    for options in ((), ("--json",)):
+        ended = tooloo("secrets", "put", "github", *options, stdin=piped)
+        assert ended.code == 0
+        assert "ghp_token" not in ended.out + ended.err
+    assert [request.content for request in platform.received] == [{"value": "ghp_token"}] * 2
+
+
+def test_secret_is_asked_for_without_being_shown(platform: RecordedPlatform) -> None:
+    platform.answers("PUT", "/secrets/github", Reply(204))
+    ours, theirs = os.openpty()
+    environment = {**os.environ, "TOOLOO_URL": platform.address}
+    command = [sys.executable, "-m", "cli", "secrets", "put", "github"]
+    with subprocess.Popen(command, cwd=CHECKOUT, env=environment, stdin=theirs, stdout=theirs, stderr=theirs) as asks:
+        os.close(theirs)
+        said = b""
+        while b"Value: " not in said:
+            said += os.read(ours, 1_000)
+        os.write(ours, b"ghp_token\n")
+        while b"is kept" not in said:
+            said += os.read(ours, 1_000)
+    os.close(ours)
+    assert asks.returncode == 0
+    assert b"ghp_token" not in said
+    assert platform.received[0].content == {"value": "ghp_token"}
+
+
+def test_secret_is_no_argument(platform: RecordedPlatform) -> None:
+    assert tooloo("secrets", "put", "github", "ghp_token").code == 2
+    assert platform.received == []
+
+
+def test_secrets_are_listed_and_deleted(platform: RecordedPlatform) -> None:
+    listed = {"items": [{"name": "github", "created_at": STARTED_AT, "updated_at": ENDED_AT}], "next_cursor": None}
+    platform.answers("GET", "/secrets", Reply(200, listed))
+    platform.answers("DELETE", "/secrets/github", Reply(204))
+    assert "github" in tooloo("secrets", "list").out
+    assert tooloo("secrets", "list", "--json").document == {"items": listed["items"]}
+    assert tooloo("secrets", "delete", "github").code == 0
+    assert tooloo("secrets", "delete", "gitlab").code == 3
 
 
 def test_archived_months_are_listed(platform: RecordedPlatform) -> None:

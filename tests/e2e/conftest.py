@@ -47,10 +47,16 @@ class Platform:
 
 
 @asynccontextmanager
-async def running_platform(temporal: Client, database: AsyncEngine, directory: Path) -> AsyncGenerator[Platform]:
+async def running_platform(
+    temporal: Client, database: AsyncEngine, directory: Path, allow_addresses: tuple[str, ...] = ()
+) -> AsyncGenerator[Platform]:
     """The platform with all its workers, for as long as it is needed."""
     settings = Settings(
-        secret=SecretStr("s" * 40), home=directory / "home", repo_roots=(directory / "repos",), authors=True
+        secret=SecretStr("s" * 40),
+        home=directory / "home",
+        repo_roots=(directory / "repos",),
+        authors=True,
+        allow_addresses=allow_addresses,
     )
     database = with_archive(database, settings.archive_path)
     blobs = BlobStore(database)

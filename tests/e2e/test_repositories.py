@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -12,9 +13,12 @@ from sqlalchemy import text
 from cli import checkout
 from cli.checkout import load_checkout
 from cli.platform import save_platform_definitions
-from models.context import LOAD_REPOSITORY
+from models.context import LOAD_REPOSITORY, Indexed, LoadedRepo
 from models.identity import Role
 from models.settings import Settings
+from services.context.objects import Objects
+from services.context.search.indexing import build_index
+from services.context.supervision import Supervision
 from tests.e2e.conftest import Platform
 from tests.e2e.test_code_review import git
 
@@ -74,6 +78,31 @@ async def test_a_load_that_fails_says_why_and_the_next_one_succeeds(platform: Pl
         assert (await ada.get(failed["links"]["run"].removeprefix("/api/v1"))).json()["status"] == "failed"
         await ada.post(REPOS, json={"path": str(repository), "ref": "main"})
         assert (await until(ada, accepted["id"], lambda shown: shown["status"] == "ready"))["error"] is None
+
+
+async def test_how_far_a_load_is_can_be_seen_while_it_runs(
+    platform: Platform, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = Event()
+
+    def build_slowly(objects: Objects, repo: LoadedRepo, root: Path, supervision: Supervision) -> Indexed:
+        supervision.progress("indexed 1,500 files", bytes=3)
+        while not go_on.wait(0.01):
+            supervision.check()
+        return build_index(objects, repo, root, supervision)
+
+    monkeypatch.setattr("activities.context.build_index", build_slowly)
+    async with await platform.client("ada", Role.LEARNER) as ada:
+        accepted = (await ada.post(REPOS, json={"path": str(repository)})).json()
+        try:
+            shown = await until(ada, accepted["id"], lambda shown: shown["progress"] is not None)
+            assert shown["status"] == "indexing"
+            assert shown["progress"] == {"phase": "indexed 1,500 files", "bytes": 3}
+            assert [step["progress"] for step in shown["steps"]] == [None, shown["progress"]]
+        finally:
+            go_on.set()
+        ready = await until(ada, accepted["id"], lambda shown: shown["status"] == "ready")
+        assert ready["progress"] is None
 
 
 async def test_a_repository_that_a_step_of_a_workflow_loads_is_listed(platform: Platform, repository: Path) -> None:

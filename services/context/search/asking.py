@@ -1,7 +1,8 @@
 """A search as its caller asks for it: in all repositories that they may read."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Annotated
 
@@ -9,7 +10,7 @@ from pydantic import Field, TypeAdapter
 from pydantic_core import to_json
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from models.context import LoadedRepo, Search, SearchResults
+from models.context import FileMatch, LoadedRepo, Search, SearchEnd, SearchResults, SkippedFile
 from models.cursors import read_cursor, write_cursor
 from models.errors import ConflictError, InvalidInputError, Problem
 from models.identity import Caller
@@ -17,12 +18,37 @@ from models.repositories import Repository
 from services.context import repositories
 from services.context.revisions import as_abbreviation, as_commit
 from services.context.search.evaluation import Target
-from services.context.search.query import Query, parse
-from services.context.search.searching import SearchService
+from services.context.search.query import MOST_FILES, Query, parse
+from services.context.search.searching import Found, Results, SearchService
 
 _PAGE = 30
 """Files, unless the query says `count:`."""
+_MOMENT_SECONDS = 0.02
+"""Of work, before what it has found is sent."""
 _CURSOR = TypeAdapter(tuple[Annotated[int, Field(ge=0)], str])
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a search is about, once it is known which commits its caller may search."""
+
+    text: str
+    query: Query
+    targets: Sequence[Target]
+    not_indexed: Sequence[str]
+    offset: int
+
+    def end(self, found: Found | Results, skipped: Sequence[SkippedFile] | None) -> SearchEnd:
+        """How the search went."""
+        following = found.next_offset
+        return SearchEnd(
+            query=self.text,
+            total=found.total,
+            is_complete=found.is_complete,
+            next_cursor=None if following is None else write_cursor((following, _version(self.targets))),
+            not_indexed=tuple(self.not_indexed),
+            skipped=None if skipped is None else tuple(skipped),
+        )
 
 
 async def ask(
@@ -33,21 +59,40 @@ async def ask(
     Raises InvalidInputError with the place in the query, and ConflictError `outdated-cursor` when a commit was loaded
     since the page before.
     """
+    question = await _question(database, service, caller, asked)
+    query = question.query
+    found = await asyncio.to_thread(service.search, query, question.targets, query.count or _PAGE, question.offset)
+    end = question.end(found, await asyncio.to_thread(service.skipped, question.targets) if explain else None)
+    return SearchResults(**dict(end), items=found.items)
+
+
+async def begin(
+    database: AsyncEngine, service: SearchService, caller: Caller, asked: Search
+) -> tuple[Question, Results]:
+    """A search whose files are given one by one (`follow`). Raises as `ask` does."""
+    question = await _question(database, service, caller, asked)
+    most = question.query.count or MOST_FILES
+    return question, await asyncio.to_thread(service.begin, question.query, question.targets, most, question.offset)
+
+
+async def follow(
+    service: SearchService, question: Question, results: Results, *, explain: bool = False
+) -> AsyncGenerator[FileMatch | SearchEnd]:
+    """The files as they are found, in the order of pages, then how it went. Nobody listens any more: it stops.
+
+    It works for moments, in a thread, and only when the files before were taken: a slow listener holds nothing up.
+    """
+    while not results.has_ended:
+        for file in await asyncio.to_thread(results.advance, _MOMENT_SECONDS):
+            yield file
+    yield question.end(results, await asyncio.to_thread(service.skipped, question.targets) if explain else None)
+
+
+async def _question(database: AsyncEngine, service: SearchService, caller: Caller, asked: Search) -> Question:
     query = parse(asked.query)
     async with database.connect() as connection:  # given back before the search, which may take seconds
         targets, waiting = await _targets(connection, service, caller, query, asked.repo)
-    version = _version(targets)
-    offset = _offset(asked.cursor, version)
-    found = await asyncio.to_thread(service.search, query, targets, query.count or _PAGE, offset)
-    return SearchResults(
-        query=asked.query,
-        total=found.total,
-        is_complete=found.is_complete,
-        items=found.items,
-        next_cursor=None if found.next_offset is None else write_cursor((found.next_offset, version)),
-        not_indexed=tuple(waiting),
-        skipped=await asyncio.to_thread(service.skipped, targets) if explain else None,
-    )
+    return Question(asked.query, query, targets, waiting, _offset(asked.cursor, _version(targets)))
 
 
 async def _targets(

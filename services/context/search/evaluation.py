@@ -33,6 +33,10 @@ MOST_MATCHES = 1_000
 _IDENTIFIER = re.compile(r"\w{2,}")
 
 
+Rank = tuple[bool, ...]
+"""How relevant a file is: the smallest comes first."""
+
+
 @dataclass(frozen=True)
 class Target:
     """A commit of a repository to search in."""
@@ -70,6 +74,16 @@ class IndexedCommit:
         for place, file in enumerate(self.files):
             found.setdefault(file.lang, set()).add(place)
         return {lang: frozenset(places) for lang, places in found.items()}
+
+    @cached_property
+    def foreign(self) -> frozenset[int]:
+        """Places of the files that were generated or written elsewhere."""
+        return frozenset(place for place, file in enumerate(self.files) if file.foreign)
+
+    @cached_property
+    def tests(self) -> frozenset[int]:
+        """Places of the files that hold tests."""
+        return frozenset(place for place, file in enumerate(self.files) if file.test)
 
     @cached_property
     def _paths(self) -> tuple[bytes, Sequence[int]]:
@@ -217,11 +231,21 @@ class Plan:
             for start, end in self.matchers[id(node)].spans(text)
         )
 
-    def rank(self, place: int) -> tuple[bool, bool, bool, bool]:
-        """What is known of a file's relevance without reading it; the smallest comes first."""
-        file = self.commit.files[place]
-        named = any(place in places for places in self._by_path.values())
-        return (place not in self._defining, file.foreign, file.test, not named)
+    def ranked(self) -> dict[Rank, set[int]]:
+        """Places of the files that may match, by what is known of their relevance without reading them.
+
+        By sets: a broad query has as many candidates as there are files, and the first of them are waited for.
+        """
+        found = self.candidates()
+        named = set[int]().union(*self._by_path.values())
+        parts: dict[Rank, set[int]] = {(): found}
+        for worse in (found - self._defining, self.commit.foreign, self.commit.tests, found - named):
+            parts = {
+                (*rank, is_worse): part & worse if is_worse else part - worse
+                for rank, part in parts.items()
+                for is_worse in (False, True)
+            }
+        return parts
 
     @cached_property
     def _defining(self) -> set[int]:

@@ -4,7 +4,8 @@ It says which blobs may match; whether they do, their text says, which is kept b
 from many deltas. Trigrams are of the text without its case, so that one index serves searches with and without it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -13,7 +14,9 @@ import msgspec
 import pyarrow as pa
 import tantivy
 
+from models.errors import UnavailableError
 from services.context.search.patterns import GRAM, Grams
+from services.context.store import DISK_FULL
 
 _ANALYZER = "grams"
 _MEMORY = 128 * 2**20
@@ -67,18 +70,23 @@ class BlobWriter:
     """Adds blobs. What was added is there after the `with` ends well, or not at all. One at a time for a folder."""
 
     def __init__(self, path: Path) -> None:
-        self._index = _open(path)
-        self._writer = self._index.writer(heap_size=_MEMORY, num_threads=1)
+        with _reported():
+            self._index = _open(path)
+            self._writer = self._index.writer(heap_size=_MEMORY, num_threads=1)
+            # What a failed try left behind would fill the disk, try after try.
+            self._writer.garbage_collect_files()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, failed: object, *_: object) -> None:
-        try:
-            if failed is None:
-                self._writer.commit()
-        finally:
-            self._writer.wait_merging_threads()  # gives up tantivy's lock of the folder, whoever still holds the writer
+        with _reported():
+            try:
+                if failed is None:
+                    self._writer.commit()
+            finally:
+                # Gives up tantivy's lock of the folder, whoever still holds the writer.
+                self._writer.wait_merging_threads()
 
     def known(self) -> set[int]:
         """Keys of the blobs that are in the index."""
@@ -97,7 +105,19 @@ class BlobWriter:
             for name in names:
                 document.add_text(_EXACT, name)
             document.add_bytes(_SYMBOLS, _ENCODER.encode(symbols))
-        self._writer.add_document(document)
+        with _reported():
+            self._writer.add_document(document)
+
+
+@contextmanager
+def _reported() -> Generator[None]:
+    """What tantivy meets while it writes, as those who wait are told it: it says no more than its text does."""
+    try:
+        yield
+    except ValueError as error:
+        if "os error" not in str(error) and "io::Error" not in str(error):
+            raise
+        raise UnavailableError("the index cannot be written: most likely, the disk is full", code=DISK_FULL) from error
 
 
 class BlobIndex:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-FORMAT = 1
+from services.context.store import reported_disk
+
+FORMAT = 2
 """Of manifests and of the index: other ones are made again."""
 
 
@@ -90,10 +92,11 @@ class IndexFolder:
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Let a commit be searched from now on. Needs the lock."""
-        self._manifests.mkdir(parents=True, exist_ok=True)
         unfinished = self._manifests / "unfinished"
-        unfinished.write_bytes(_ENCODER.encode(manifest))
-        unfinished.replace(self._manifest(manifest.commit))
+        with reported_disk("the index"):
+            self._manifests.mkdir(parents=True, exist_ok=True)
+            unfinished.write_bytes(_ENCODER.encode(manifest))
+            unfinished.replace(self._manifest(manifest.commit))
 
     def remove(self) -> None:
         """Delete the index, and with it what may be searched."""

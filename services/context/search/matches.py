@@ -29,11 +29,11 @@ def is_word(text: bytes, start: int, end: int) -> bool:
 
 def first_on_lines(text: bytes, pattern: Matcher) -> Iterator[Span]:
     """The first match on each line that has one."""
-    passed = 0
-    for start, end in pattern.spans(text):
-        if start >= passed:
-            yield Span(text.rfind(b"\n", 0, start) + 1, start, end)
-            passed = _end_of_line(text, start)
+    place = 0
+    while found := next(pattern.spans(text, place), None):
+        start, end = found
+        yield Span(text.rfind(b"\n", 0, start) + 1, start, end)
+        place = _end_of_line(text, start)
 
 
 def span_of(text: bytes, symbol: IndexedSymbol) -> Span:

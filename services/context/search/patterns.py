@@ -27,9 +27,9 @@ class Matcher:
     regexp: Any
     grams: Grams
 
-    def spans(self, text: bytes) -> Iterator[tuple[int, int]]:
+    def spans(self, text: bytes, start: int = 0) -> Iterator[tuple[int, int]]:
         """Where it matches, from left to right; empty matches are none."""
-        for match in self.regexp.finditer(text):
+        for match in self.regexp.finditer(text, start):
             start, end = match.span()
             if end > start:
                 yield start, end

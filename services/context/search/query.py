@@ -306,6 +306,8 @@ def _leaf(token: _Token) -> Node:
         _refuse(token.column, "a text that is not empty")
     if "\x00" in token.text or "\n" in token.text:
         _refuse(token.column, "a text of one line")
+    if any("\ud800" <= char <= "\udfff" for char in token.text):
+        _refuse(token.column, "a text without halves of characters")
     pattern = Pattern(token.text, token.regex, token.column)
     match token.kind:
         case "path":

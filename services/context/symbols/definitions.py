@@ -120,6 +120,11 @@ def _text(node: Node, source: bytes) -> str:
     return source[node.start_byte : node.end_byte].decode("utf-8", "replace")
 
 
+def name_start(node: Node, source: bytes) -> int:
+    """Where the name that a node has begins: the colon before a Ruby symbol is none of it."""
+    return node.start_byte + source.startswith(b":", node.start_byte)
+
+
 def _owner(names: list[str], grammar: Grammar) -> str:
     """The container that a definition names, without what only the syntax needs."""
     if len(names) != 1:
@@ -199,6 +204,7 @@ def _located(named: Iterable[tuple[_Found, Kind, str, str]], source: bytes) -> l
     symbols: list[Symbol] = []
     for found, kind, name, container in sorted(named, key=lambda each: each[0].name.start_byte):
         row, before = found.name.start_point
-        column = columns.at(found.name.start_byte, before)
+        start = name_start(found.name, source)
+        column = columns.at(start, before + start - found.name.start_byte)
         symbols.append(Symbol(name, kind, row + 1, column, found.end_line, container))
     return symbols

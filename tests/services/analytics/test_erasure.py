@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -22,6 +23,7 @@ from services.analytics.learners import save_profile
 from services.analytics.recompute import audit
 from services.analytics.retention import archive_events, restore_events
 from services.identity.keys import create_key
+from services.identity.secrets import SecretSeal, put_secret
 from services.orchestration.runs import NewRun, StepRecord, close_run, open_run, open_runs, record_steps
 from services.reports.documents import Documents
 from services.reports.repository import save_report
@@ -65,6 +67,7 @@ async def a_full_life(database: AsyncEngine, ingest: Ingest, completed: Callable
     await ingest.take(enumerate(events), GRADER, NOW)
     caller = Caller(user_id=ADA, role=Role.LEARNER)
     async with database.begin() as connection:
+        await put_secret(connection, SecretSeal("s" * 40).seal(ADA, "github", SecretStr("a token")))
         run = NewRun("run-1", "greet", 1, caller, "api", {"name": ADA}, {"for": ADA})
         await open_run(connection, run)
         step = StepRecord("run-1", "a", ADA, StepStatus.SUCCEEDED, 1, NOW, NOW, output={"hello": ADA}, output_bytes=9)
@@ -79,7 +82,8 @@ async def test_erased_person_is_found_in_no_table(
 ) -> None:
     await a_full_life(database, ingest, completed)
     async with database.begin() as connection:
-        assert len(await everything_with(connection, ADA)) > 10
+        assert len(found := await everything_with(connection, ADA)) > 10
+        assert "secrets" in found
         before = await connection.scalar(text("SELECT sum(challenges) FROM analytics_days"))
         awards = len(await list_awards(connection, ADA))
         await erase_user(connection, ADA, "erased-1", "admin")

@@ -1,30 +1,17 @@
 """Real Git repositories made by the git CLI, and loaders for them."""
 
-import os
-import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from git_http_server import IDENTITY, GitServer
+from git_http_server import GitServer, run_git, serving
+from hostile import Served
 
 from services.context.addresses import AddressRules
 from services.context.loading import Loader
 from services.context.supervision import Limits, Supervision
 
 Git = Callable[..., str]
-
-
-def run_git(repository: Path, *arguments: str, data: bytes | None = None, **environment: str) -> str:
-    done = subprocess.run(
-        ["git", "-C", str(repository), "-c", "protocol.file.allow=always", *arguments],
-        check=True,
-        capture_output=True,
-        input=data,
-        env={**os.environ, **IDENTITY, **environment},
-    )
-    return done.stdout.decode("utf-8", "surrogateescape")
 
 
 @pytest.fixture
@@ -77,13 +64,13 @@ def loader_for(tmp_path: Path, roots: Path) -> Callable[..., Loader]:
 
 
 @pytest.fixture
+def served(roots: Path, git_server: GitServer, tmp_path: Path, loader_for: Callable[..., Loader]) -> Served:
+    """A small repository that was loaded over HTTP, indexed and searched."""
+    return Served(roots / "project", git_server, tmp_path, loader_for)
+
+
+@pytest.fixture
 def git_server(roots: Path) -> Iterator[GitServer]:
     """Serves everything below the roots."""
-    server = GitServer(roots)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield server
-    server.released.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(roots) as server:
+        yield server

@@ -1,8 +1,11 @@
 """A real Git server speaking HTTP on loopback: `git http-backend` behind a socket."""
 
+import contextlib
 import os
 import subprocess
 import threading
+from base64 import b64encode
+from collections.abc import Callable, Generator, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -14,6 +17,22 @@ IDENTITY = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
 }
+
+
+def run_git(repository: Path, *arguments: str, data: bytes | None = None, **environment: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(repository), "-c", "protocol.file.allow=always", *arguments],
+        check=True,
+        capture_output=True,
+        input=data,
+        env={**os.environ, **IDENTITY, **environment},
+    )
+    return done.stdout.decode("utf-8", "surrogateescape")
+
+
+def basic(pair: str) -> str:
+    """The header that `user:password` is sent in."""
+    return f"Basic {b64encode(pair.encode()).decode()}"
 
 
 class GitServer(ThreadingHTTPServer):
@@ -33,7 +52,13 @@ class GitServer(ThreadingHTTPServer):
         self.released = threading.Event()
         self.answers: dict[str, tuple[int, str, bytes]] = {}
         """Status, content type and body by path, instead of Git's."""
+        self.spoils: Callable[[str, bytes], Iterable[bytes]] = lambda _request, content: (content,)
+        """What is sent of Git's answer to a request, piece by piece, until the client hangs up."""
         self.requests: list[str] = []
+        self.private: dict[str, str] = {}
+        """`user:password` by the first folder of the path, without which there is nothing to see."""
+        self.authorizations: list[str | None] = []
+        """What was sent along with each of the requests."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -50,9 +75,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body: bytes) -> None:
         self.git_server.requests.append(f"{self.command} {self.path}")
+        self.git_server.authorizations.append(self.headers["Authorization"])
         path, _, query = self.path.partition("?")
         first = path.split("/")[1]
-        if first in self.git_server.redirects:
+        if (pair := self.git_server.private.get(first)) and self.headers["Authorization"] != basic(pair):
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="git"')
+            self.end_headers()
+        elif first in self.git_server.redirects:
             self.send_response(302)
             self.send_header("Location", self.git_server.redirects[first] + self.path.removeprefix(f"/{first}"))
             self.end_headers()
@@ -91,7 +121,24 @@ class _Handler(BaseHTTPRequestHandler):
             self.git_server.stalled.set()
             self.git_server.released.wait()
         else:
-            self.wfile.write(content)
+            with contextlib.suppress(OSError):
+                for piece in self.git_server.spoils(self.requestline, content):
+                    self.wfile.write(piece)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 the base class's name
         pass
+
+
+@contextlib.contextmanager
+def serving(root: Path) -> Generator[GitServer]:
+    """A server of everything below a folder."""
+    server = GitServer(root)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.released.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -315,14 +315,14 @@ def top; end
         """1:11-15 module A B
 2:3-2 constant A::B LIMIT
 3:9-14 class A::B Box
-4:19-4 field A::B::Box size
-4:26-4 field A::B::Box name
+4:20-4 field A::B::Box size
+4:27-4 field A::B::Box name
 5:9-5 method A::B::Box initialize
 6:14-6 method A::B::Box make
 7:9-7 method A::B::Box ready?
 8:9-8 method A::B::Box ==
 10:11-10 method A::B::Box hidden
-12:19-12 method A::B::Box made
+12:20-12 method A::B::Box made
 13:11-13 method A::B::Box old
 16:1-18 constant · Point
 17:7-17 method Point dist
