@@ -27,7 +27,7 @@ from models.identity import Caller
 from models.settings import Settings
 from services.context import repositories
 from services.context.analysis import analyze
-from services.context.credentials import Credential, Unlock, no_credential
+from services.context.credentials import Credential, Unlock, check_destination, no_credential
 from services.context.differences import difference
 from services.context.loading import Loader
 from services.context.repositories import Wanted
@@ -53,6 +53,7 @@ class ContextActivities:
         self._database = database
         self._index = settings.index_path
         self._search = SearchService(settings.index_path)
+        self._forge_url = settings.forge_url
         self._seal = SecretSeal(settings.secret.get_secret_value())
         self._most_repositories = settings.repos_per_user
         self._most_bytes = int(settings.store_gib * 2**30)
@@ -60,16 +61,9 @@ class ContextActivities:
     async def load_repo(self, input: LoadRepo, step: Step) -> LoadedRepo:  # noqa: A002 the catalogue's word
         """Load a Git repository into the object store. Again: fetches the difference."""
         source = await asyncio.to_thread(self._loader.find_source, input)
-        wanted = Wanted(
-            id=source.id,
-            name=source.name,
-            source=source.text,
-            ref=input.ref,
-            run_id=step.run_id,
-            credential=input.credential,
-        )
+        wanted = Wanted.of(source, input, step.run_id)
         async with self._database.begin() as connection:
-            unlock = await self._unlock(connection, step.caller, input.credential)
+            unlock = await self._unlock(connection, step.caller, input.credential, source.text)
             await repositories.claim(connection, step.caller, wanted, self._most_repositories)
         await self._make_room(source.id)
         loaded = await _in_thread(
@@ -141,13 +135,19 @@ class ContextActivities:
         async with self._database.begin() as connection:
             credential = await repositories.check_reader(connection, repo.id, caller)
             await repositories.touch(connection, repo.id)
-            return await self._unlock(connection, caller, credential)
+            return await self._unlock(connection, caller, credential, repo.source)
 
-    async def _unlock(self, connection: AsyncConnection, caller: Caller, credential: str | None) -> Unlock:
+    async def _unlock(self, connection: AsyncConnection, caller: Caller, credential: str | None, source: str) -> Unlock:
         if credential is None:
             return no_credential
         sealed = await secrets.find_secret(connection, caller.user_id, credential)
-        return lambda: Credential(self._seal.open(sealed))
+
+        def unlock() -> Credential:
+            opened = self._seal.open(sealed)
+            check_destination(sealed.name, sealed.host, source, self._forge_url)
+            return Credential(opened)
+
+        return unlock
 
     def _remove(self, repository_id: str) -> None:
         self._loader.store.remove(repository_id)

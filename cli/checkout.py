@@ -15,6 +15,7 @@ from models.settings import CHECKOUT, Settings
 from services.context import repositories
 from services.context.local import Roots, head_of
 from services.context.repositories import CHECKOUT_NAME, Wanted
+from services.context.search.manifest import IndexFolder
 from services.context.sources import LocalSource
 from services.orchestration.runs import NewRun, open_run
 from workflows.client import start_run
@@ -24,9 +25,9 @@ _log = structlog.get_logger(__name__)
 
 
 async def load_checkout(settings: Settings, database: AsyncEngine, temporal: Client, plan: Plan) -> None:
-    """Start a load of the checkout unless its commit is loaded already, or on its way. Whatever happens is only logged.
+    """Start a load of the checkout unless its commit can be searched already, or is on its way.
 
-    Nothing is loaded where the checkout is no Git repository, has no commit or lies outside of TOOLOO_REPO_ROOTS.
+    Whatever happens is only logged. Nothing is loaded where the checkout is no Git repository, has no commit or lies outside of TOOLOO_REPO_ROOTS.
     """
     try:
         found = await asyncio.to_thread(_head, settings)
@@ -59,8 +60,9 @@ async def _load(
         input=request,
         labels={},
     )
+    is_indexed = await asyncio.to_thread(IndexFolder(settings.index_path, source.id).holds, commit)
     async with database.begin() as connection:
-        if await repositories.is_loaded(connection, source.id, SYSTEM, commit):
+        if await repositories.is_loaded(connection, source.id, SYSTEM, commit if is_indexed else None):
             return
         await repositories.rename_others(connection, source.id)
         await open_run(connection, run)

@@ -21,18 +21,19 @@ from api.problems import MEDIA_TYPE, is_unexpected
 from api.repeatable import IdempotencyDep
 from api.routing import resource
 from models.context import LOAD_REPOSITORY, REMOVE_REPO, LoadRepo
-from models.errors import InvalidInputError, NotFoundError, Problem
+from models.errors import ForbiddenError, InvalidInputError, NotFoundError, Problem
 from models.identity import SYSTEM, Caller
 from models.repositories import CommitInfo, FileContents, LoadAccepted, Repository, TreeEntry
 from models.settings import Settings
 from models.workflows import ExecuteRequest
 from services.context import reading, repositories
+from services.context.credentials import check_destination
 from services.context.loading import find_source
 from services.context.local import Roots
 from services.context.objects import Objects
 from services.context.repositories import Wanted
 from services.context.sources import LocalSource, Source, source_again
-from services.identity.secrets import check_known
+from services.identity.secrets import host_of
 from services.orchestration.runs import open_run
 from workflows.platform import action_definition_id
 
@@ -247,17 +248,10 @@ async def _load(
     """Record a claim and the run that loads it; it starts when the answer is out."""
     compiled = await views.find_runnable(parts, caller, LOAD_REPOSITORY)
     run = views.new_run(compiled, caller, ExecuteRequest(input=wanted.model_dump(exclude_none=True)))
-    claimed = Wanted(
-        id=source.id,
-        name=source.name,
-        source=source.text,
-        ref=wanted.ref,
-        run_id=run.run_id,
-        credential=wanted.credential,
-    )
+    claimed = Wanted.of(source, wanted, run.run_id)
 
     async def accept() -> Answer:
-        await _check_credential(connection, caller, wanted.credential)
+        await _check_credential(connection, caller, claimed, parts.settings.forge_url)
         await open_run(connection, run)
         await repositories.claim(connection, caller, claimed, parts.settings.repos_per_user)
         return Answer.of(202, LoadAccepted(id=source.id, run_id=run.run_id))
@@ -271,11 +265,12 @@ async def _load(
     return response
 
 
-async def _check_credential(connection: AsyncConnection, caller: Caller, name: str | None) -> None:
+async def _check_credential(connection: AsyncConnection, caller: Caller, wanted: Wanted, forge_url: str) -> None:
     try:
-        if name is not None:
-            await check_known(connection, caller.user_id, name)
-    except NotFoundError as error:
+        if wanted.credential is not None:
+            host = await host_of(connection, caller.user_id, wanted.credential)
+            check_destination(wanted.credential, host, wanted.source, forge_url)
+    except (NotFoundError, ForbiddenError) as error:
         problem = Problem(pointer="/credential", code=error.code, message=error.detail)
         raise InvalidInputError(error.detail, code=error.code, problems=[problem]) from error
 

@@ -25,7 +25,7 @@ async def list_secrets(caller: CallerDep, lookups: LookupsDep, page: PageDep) ->
 async def put_secret(name: str, new: NewSecret, caller: CallerDep, parts: PartsDep) -> None:
     """Keep a secret, in place of the one the caller has under this name. 409 `secret-quota` to those with too many."""
     secrets.check_name(name)
-    sealed = parts.secret_seal.seal(caller.user_id, name, new.value)
+    sealed = parts.secret_seal.seal(caller.user_id, name, new.value, new.host)
     async with parts.database.begin() as connection:
         await secrets.put_secret(connection, sealed)
 

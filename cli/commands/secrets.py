@@ -12,13 +12,16 @@ from models.secrets import SecretInfo
 
 app = typer.Typer(no_args_is_help=True, help="Secrets, such as tokens for private repositories.")
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="What `credential` calls it, such as github.")]
+_Host = Annotated[
+    str | None, typer.Option(metavar="HOST", help="The one server it is sent to; the configured forge when left out.")
+]
 
 
 @app.command()
 @platform_command
-def put(session: Session, name: _Name) -> None:
+def put(session: Session, name: _Name, host: _Host = None) -> None:
     """Keep a secret, in place of the one of this name. Its value is asked for, or read from a pipe."""
-    session.platform.put(path("secrets", name), {"value": _value()})
+    session.platform.put(path("secrets", name), {"value": _value()} | ({} if host is None else {"host": host}))
     session.show_json({"put": name})
     session.say(f"secret {name} is kept; it is never shown again")
 
@@ -31,8 +34,8 @@ def list_secrets(session: Session) -> None:
     session.show_json({"items": items})
     found = [SecretInfo.model_validate(item, extra="ignore") for item in items]
     session.show_table(
-        ("name", "made", "last put"),
-        [(one.name, local_time(one.created_at), local_time(one.updated_at)) for one in found],
+        ("name", "for", "made", "last put"),
+        [(one.name, one.host or "the forge", local_time(one.created_at), local_time(one.updated_at)) for one in found],
     )
 
 

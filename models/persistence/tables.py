@@ -66,6 +66,7 @@ secrets = Table(
     metadata,
     Column("owner_id", ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
     Column("name", String, primary_key=True),
+    Column("host", String),
     Column("sealed", LargeBinary, nullable=False),
     _now("created_at"),
     _now("updated_at"),

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
+from models.errors import ForbiddenError
+from services.context.addresses import parse_web_address
+
 _TOKEN_USER = "x-access-token"  # noqa: S105 - a name that everybody knows
 """The user that a token is sent for: GitHub asks for this name, GitLab and Gitea take any."""
 
@@ -22,6 +25,19 @@ class Credential:
         value = self.secret.get_secret_value()
         pair = value if ":" in value else f"{_TOKEN_USER}:{value}"
         return f"Basic {b64encode(pair.encode()).decode('ascii')}"
+
+
+def check_destination(name: str, host: str | None, source: str, forge_url: str) -> None:
+    """Check that a secret is meant for the server of a repository: a workflow that others wrote may name any server.
+
+    `host`: the one the secret is for, None for the forge. Raises ForbiddenError (`credential-not-for-host`).
+    """
+    meant, asked = host or parse_web_address(forge_url).authority, parse_web_address(source).authority
+    if meant != asked:
+        raise ForbiddenError(
+            f"The secret {name} is for {meant} and not for {asked}: put one whose host is {asked}.",
+            code="credential-not-for-host",
+        )
 
 
 Unlock = Callable[[], Credential | None]

@@ -14,11 +14,12 @@ from sqlalchemy import Row, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models.context import LoadedRepo
+from models.context import LoadedRepo, LoadRepo
 from models.errors import ConflictError, ForbiddenError, NotFoundError
 from models.identity import SYSTEM_USER, Caller, Role
 from models.persistence.audit import record_change
 from models.repositories import LoadProblem, Repository
+from services.context.sources import Source
 
 HEAD = "HEAD"
 """The name under which the default branch is remembered."""
@@ -148,6 +149,11 @@ class Wanted:
     credential: str | None = None
     """The name of the secret to load it with."""
 
+    @classmethod
+    def of(cls, source: Source, asked: LoadRepo, run_id: str) -> "Wanted":
+        """What a request asks for; `source` is what it names."""
+        return cls(source.id, source.name, source.text, asked.ref, run_id, asked.credential)
+
 
 async def visible(connection: AsyncConnection, caller: Caller) -> list[Repository]:
     """Every repository whose contents the caller may read and that holds a commit, by name."""
@@ -246,7 +252,7 @@ async def record_loaded(
         await connection.execute(_SHARE, {"id": loaded.id})
 
 
-async def is_loaded(connection: AsyncConnection, repository_id: str, caller: Caller, commit: str) -> bool:
+async def is_loaded(connection: AsyncConnection, repository_id: str, caller: Caller, commit: str | None) -> bool:
     """Whether the caller's default branch is at a commit, or a load of theirs is under way. Others who ask wait."""
     await connection.execute(_GUARD, {"id": repository_id})
     row = {"id": repository_id, "owner": caller.user_id, "commit": commit}

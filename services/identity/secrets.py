@@ -29,6 +29,8 @@ class SealedSecret:
 
     owner_id: str
     name: str
+    host: str | None
+    """The server it is for; None for the configured forge."""
     sealed: bytes | None
 
 
@@ -38,22 +40,22 @@ class SecretSeal:
     def __init__(self, secret: str) -> None:
         self._seal = Seal(secret, _PURPOSE)
 
-    def seal(self, owner_id: str, name: str, value: SecretStr) -> SealedSecret:
+    def seal(self, owner_id: str, name: str, value: SecretStr, host: str | None = None) -> SealedSecret:
         """A secret, unreadable without the master secret."""
-        content = to_json((owner_id, name, value.get_secret_value()))
-        return SealedSecret(owner_id, name, self._seal.seal(content))
+        content = to_json((owner_id, name, host, value.get_secret_value()))
+        return SealedSecret(owner_id, name, host, self._seal.seal(content))
 
     def open(self, secret: SealedSecret) -> SecretStr:
         """What a secret says.
 
         Raises NotFoundError (`unknown-secret`) when there is none, ConflictError (`secret-unreadable`) when it was
-        sealed with another master secret, or for another owner or name: a row that was copied opens for nobody.
+        sealed with another master secret, or for another owner, name or host: a row that was copied opens for nobody.
         """
         if secret.sealed is None:
             raise _unknown(secret.name)
         content = self._seal.open(secret.sealed)
-        owner_id, name, value = (None, None, "") if content is None else from_json(content)
-        if (owner_id, name) != (secret.owner_id, secret.name):
+        *meant, value = (None, "") if content is None else from_json(content)
+        if meant != [secret.owner_id, secret.name, secret.host]:
             raise ConflictError(
                 f"The secret {secret.name} cannot be read, most likely since TOOLOO_SECRET has changed: put it again.",
                 code="secret-unreadable",
@@ -81,8 +83,8 @@ async def put_secret(connection: AsyncConnection, secret: SealedSecret) -> None:
     others = select(func.count()).where(secrets.c.owner_id == secret.owner_id, secrets.c.name != secret.name)
     if (await connection.scalar(others) or 0) >= MAX_SECRETS:
         raise ConflictError(f"You have {MAX_SECRETS} secrets, the most there may be: delete one.", code="secret-quota")
-    row = {"owner_id": secret.owner_id, "name": secret.name, "sealed": secret.sealed}
-    new = {"sealed": secret.sealed, "updated_at": func.now()}
+    row = {"owner_id": secret.owner_id, "name": secret.name, "host": secret.host, "sealed": secret.sealed}
+    new = {"host": secret.host, "sealed": secret.sealed, "updated_at": func.now()}
     await connection.execute(upsert(secrets).values(row).on_conflict_do_update(index_elements=_ID, set_=new))
     await record_change(connection, secret.owner_id, "secret.put", f"secret/{secret.name}")
 
@@ -91,7 +93,7 @@ async def list_secrets(
     connection: AsyncConnection, owner_id: str, limit: int, *, after: str | None = None
 ) -> list[SecretInfo]:
     """A user's secrets by name, those that follow `after`, without their values."""
-    columns = (secrets.c.name, secrets.c.created_at, secrets.c.updated_at)
+    columns = (secrets.c.name, secrets.c.host, secrets.c.created_at, secrets.c.updated_at)
     statement = select(*columns).where(secrets.c.owner_id == owner_id).order_by(secrets.c.name).limit(limit)
     if after is not None:
         statement = statement.where(secrets.c.name > after)
@@ -106,17 +108,20 @@ async def delete_secret(connection: AsyncConnection, owner_id: str, name: str) -
     await record_change(connection, owner_id, "secret.delete", f"secret/{name}")
 
 
-async def check_known(connection: AsyncConnection, owner_id: str, name: str) -> None:
-    """Check that a user has a secret of this name. Raises NotFoundError (`unknown-secret`)."""
-    statement = select(secrets.c.name).where(secrets.c.owner_id == owner_id, secrets.c.name == name)
-    if await connection.scalar(statement) is None:
+async def host_of(connection: AsyncConnection, owner_id: str, name: str) -> str | None:
+    """The server a user's secret is for, None for the configured forge. Raises NotFoundError (`unknown-secret`)."""
+    statement = select(secrets.c.host).where(secrets.c.owner_id == owner_id, secrets.c.name == name)
+    row = (await connection.execute(statement)).one_or_none()
+    if row is None:
         raise _unknown(name)
+    return row.host
 
 
 async def find_secret(connection: AsyncConnection, owner_id: str, name: str) -> SealedSecret:
     """A user's secret, still sealed. For workers."""
-    statement = select(secrets.c.sealed).where(secrets.c.owner_id == owner_id, secrets.c.name == name)
-    return SealedSecret(owner_id, name, await connection.scalar(statement))
+    statement = select(secrets.c.host, secrets.c.sealed).where(secrets.c.owner_id == owner_id, secrets.c.name == name)
+    row = (await connection.execute(statement)).one_or_none()
+    return SealedSecret(owner_id, name, *((None, None) if row is None else row))
 
 
 def _unknown(name: str) -> NotFoundError:

@@ -15,7 +15,7 @@ from activities.context import ContextActivities
 from activities.step import Step
 from cli.platform import save_platform_definitions
 from models.context import Analyze, Diff, Index, LoadedRepo, LoadRepo, Search
-from models.errors import InvalidInputError, NotFoundError, TooLooError
+from models.errors import ForbiddenError, InvalidInputError, NotFoundError, TooLooError
 from models.identity import Caller, Role
 from models.persistence.tables import users
 from models.settings import Settings
@@ -346,3 +346,25 @@ async def test_a_search_in_a_step_finds_what_its_caller_may_read(worker: Context
     for query in (WORD, f"{WORD} rev:{repo.commit}", f"{WORD} rev:main", "repo:project"):
         assert (await worker.search(Search(query=query), step_of(BOB))).total == 0
     assert (await worker.search(Search(query=WORD), step_of(ADA))).total == 1
+
+
+async def test_a_secret_is_sent_to_its_host_alone(
+    learner: AsyncClient, worker: ContextActivities, database: AsyncEngine, server: GitServer, url: str
+) -> None:
+    """A workflow that somebody else wrote may name any server, and any secret of who runs it."""
+    for name, host in (("elsewhere", "git.example.org"), ("here", server.address)):
+        answer = await learner.put(f"/api/v1/secrets/{name}", json={"value": PAIR, "host": host})
+        assert answer.status_code == 204, answer.text
+    refused = problem(await post(learner, url=url, credential="elsewhere"), 422, "credential-not-for-host")
+    assert refused["errors"][0]["pointer"] == "/credential"
+    assert "git.example.org" in refused["detail"]
+    with pytest.raises(ForbiddenError, match="not for"):
+        await load(worker, ADA, url, credential="elsewhere")
+    assert server.authorizations == []
+    await load(worker, ADA, url, credential="here")
+    listed = (await learner.get("/api/v1/secrets")).json()["items"]
+    assert {one["name"]: one["host"] for one in listed} == {
+        "elsewhere": "git.example.org",
+        "forge": None,
+        "here": server.address,
+    }

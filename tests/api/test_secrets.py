@@ -36,7 +36,7 @@ async def test_a_secret_is_put_replaced_listed_and_deleted(learner: AsyncClient)
         answer = await learner.put(f"{SECRETS}/github", json={"value": value})
         assert (answer.status_code, answer.content) == (204, b"")
     (shown,) = (await learner.get(SECRETS)).json()["items"]
-    assert set(shown) == {"name", "created_at", "updated_at"}
+    assert set(shown) == {"name", "host", "created_at", "updated_at"}
     assert shown["created_at"] < shown["updated_at"]
     assert (await learner.delete(f"{SECRETS}/github")).status_code == 204
     problem(await learner.delete(f"{SECRETS}/github"), 404, "not-found")

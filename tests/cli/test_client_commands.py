@@ -249,7 +249,8 @@ def test_secret_is_no_argument(platform: RecordedPlatform) -> None:
 
 
 def test_secrets_are_listed_and_deleted(platform: RecordedPlatform) -> None:
-    listed = {"items": [{"name": "github", "created_at": STARTED_AT, "updated_at": ENDED_AT}], "next_cursor": None}
+    shown = {"name": "github", "host": None, "created_at": STARTED_AT, "updated_at": ENDED_AT}
+    listed = {"items": [shown], "next_cursor": None}
     platform.answers("GET", "/secrets", Reply(200, listed))
     platform.answers("DELETE", "/secrets/github", Reply(204))
     assert "github" in tooloo("secrets", "list").out

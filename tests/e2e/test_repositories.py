@@ -1,6 +1,7 @@
 """Repositories through the whole platform: asked for, loaded by a run, read, given up."""
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event
@@ -138,10 +139,18 @@ async def test_the_checkout_is_loaded_once_per_commit_for_everybody(
             found = await until(ada, items[0]["id"], lambda shown: shown["status"] == "ready")
             assert (found["name"], found["shared"], found["commits"]) == (".", True, commits)
             await load_checkout(settings, *parts)
-            async with platform.database.connect() as connection:
-                assert await connection.scalar(text("SELECT count(*) FROM runs")) == commits
+            assert await _runs(platform) == commits
             who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
             git(repository, *who, "commit", "-q", "--allow-empty", "-m", "next")
+        git(repository, "reset", "-q", "HEAD~1")
+        shutil.rmtree(settings.index_path)
+        await load_checkout(settings, *parts)
+        assert await _runs(platform) == commits + 1  # an index that was deleted is made again
+
+
+async def _runs(platform: Platform) -> int:
+    async with platform.database.connect() as connection:
+        return await connection.scalar(text("SELECT count(*) FROM runs")) or 0
 
 
 async def test_a_checkout_that_cannot_be_loaded_does_not_keep_up_from_starting(

@@ -12,6 +12,7 @@ def upgrade() -> None:
         "secrets",
         sa.Column("owner_id", sa.String(), sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
         sa.Column("name", sa.String(), primary_key=True),
+        sa.Column("host", sa.String()),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
         _now("created_at"),
         _now("updated_at"),

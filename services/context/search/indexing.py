@@ -49,6 +49,7 @@ def build_index(objects: Objects, repo: LoadedRepo, root: Path, supervision: Sup
     with locked(folder.lock, wait):
         manifest, added = folder.read_manifest(repo.commit), _Added()
         if manifest is None:
+            folder.remove_outdated()
             with BlobWriter(folder.index) as writer, Children(symbols_of, SECONDS, supervision.check) as parsers:
                 adder = _Adder(writer, parsers, added)
                 manifest = _index(objects, repo.commit, adder, folder.latest_manifest(), supervision)

@@ -98,6 +98,11 @@ class IndexFolder:
             unfinished.write_bytes(_ENCODER.encode(manifest))
             unfinished.replace(self._manifest(manifest.commit))
 
+    def remove_outdated(self) -> None:
+        """Delete what was made in another format. Needs the lock."""
+        for old in {*self.path.glob("index-*"), *self.path.glob("commits-*")} - {self.index, self._manifests}:
+            shutil.rmtree(old, ignore_errors=True)
+
     def remove(self) -> None:
         """Delete the index, and with it what may be searched."""
         shutil.rmtree(self.path, ignore_errors=True)

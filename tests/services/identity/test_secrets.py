@@ -50,10 +50,11 @@ def test_what_was_sealed_for_another_owner_name_purpose_or_master_secret_opens_f
     sealed = SEAL.seal("ada", "github", VALUE)
     assert sealed.sealed is not None
     other_purpose = Seal("s" * 40, b"tooloo idempotency answers")
-    content = other_purpose.seal(b'["ada", "github", "value"]')
+    content = other_purpose.seal(b'["ada", "github", null, "value"]')
     for secret in (
         replace(sealed, owner_id="bob"),
         replace(sealed, name="gitlab"),
+        replace(sealed, host="git.example.org"),
         replace(sealed, sealed=sealed.sealed[:-1]),
         replace(sealed, sealed=content),
         SecretSeal("t" * 40).seal("ada", "github", VALUE),
@@ -90,10 +91,10 @@ async def test_a_secret_is_its_owner_s_alone(database: AsyncEngine) -> None:
     async with database.begin() as connection:
         assert await secrets.list_secrets(connection, "bob", 9) == []
         with pytest.raises(NotFoundError):
-            await secrets.check_known(connection, "bob", "github")
+            await secrets.host_of(connection, "bob", "github")
         with pytest.raises(NotFoundError):
             await secrets.delete_secret(connection, "bob", "github")
-        await secrets.check_known(connection, "ada", "github")
+        assert await secrets.host_of(connection, "ada", "github") is None
 
 
 async def test_a_user_has_so_many_secrets_however_many_are_put_at_once(database: AsyncEngine) -> None:
