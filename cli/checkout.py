@@ -27,7 +27,8 @@ _log = structlog.get_logger(__name__)
 async def load_checkout(settings: Settings, database: AsyncEngine, temporal: Client, plan: Plan) -> None:
     """Start a load of the checkout unless its commit can be searched already, or is on its way.
 
-    Whatever happens is only logged. Nothing is loaded where the checkout is no Git repository, has no commit or lies outside of TOOLOO_REPO_ROOTS.
+    Whatever happens is only logged. Nothing is loaded where the checkout is no Git repository, has no commit or lies
+    outside of TOOLOO_REPO_ROOTS.
     """
     try:
         found = await asyncio.to_thread(_head, settings)
