@@ -108,6 +108,16 @@ class Client:
             raise ValueError(body)
         return body
 
+    def first(self, query: str, count: int) -> None:
+        """Wait for so many files of a stream, and leave."""
+        path = f"/api/v1/context/search/stream?{urlencode({'q': query})}"
+        self._connection.request("GET", path, headers=self._headers)
+        with self._connection.getresponse() as answer:
+            for _ in range(count):
+                while answer.readline().rstrip() != b"event: file":
+                    pass
+        self._connection.close()
+
     def total(self, query: str) -> int:
         """How many files match."""
         return self.search(query)["total"]
@@ -212,6 +222,10 @@ def _table(bench: Bench, client: Client, words: Sequence[str]) -> Table:
         ("regular expression", times([f"/\\b{word}\\b/ case:yes" for word in words])),
         ("no match", times([f"{word}zqzq" for word in words])),
         ("broad (return), all counted", times([f"return count:{_FIRST}"] * _BROAD_QUERIES)),
+        (
+            f"broad (return), first {_FIRST} of the stream",
+            [timed(lambda: client.first(f"return count:{_FIRST}", _FIRST)) for _ in range(_BROAD_QUERIES)],
+        ),
     ):
         table.add_row(
             title, f"{median(measured) * 1000:.1f}", f"{quantiles(measured, n=100, method='inclusive')[98] * 1000:.1f}"

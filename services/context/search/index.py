@@ -98,13 +98,13 @@ class BlobWriter:
         document = tantivy.Document()
         document.add_unsigned(_KEY, key)
         document.add_text(_TEXT, text.decode("utf-8", "replace").casefold())
-        document.add_bytes(_CONTENT, _packed(text))
+        document.add_bytes(_CONTENT, packed(text))
         if symbols:
             names = sorted({symbol.name.casefold() for symbol in symbols})
             document.add_text(_NAMES, "\n".join(names))
             for name in names:
                 document.add_text(_EXACT, name)
-            document.add_bytes(_SYMBOLS, _ENCODER.encode(symbols))
+            document.add_bytes(_SYMBOLS, packed(_ENCODER.encode(symbols)))
         with _reported():
             self._writer.add_document(document)
 
@@ -136,7 +136,7 @@ class BlobIndex:
         """The text of a blob; nothing when it is not there."""
         address = self._addresses.get(key)
         raw = None if address is None else self._searcher.doc(address).get_first(_CONTENT)
-        return b"" if raw is None else _unpacked(bytes(raw))
+        return b"" if raw is None else unpacked(bytes(raw))
 
     def candidates(self, grams: Grams) -> set[int] | None:
         """Keys of the blobs whose text has the trigrams; None when that excludes nothing."""
@@ -151,7 +151,7 @@ class BlobIndex:
         """All definitions in a blob, by their place."""
         address = self._addresses.get(key)
         raw = None if address is None else self._searcher.doc(address).get_first(_SYMBOLS)
-        return [] if raw is None else _DECODER.decode(bytes(raw))
+        return [] if raw is None else _DECODER.decode(unpacked(bytes(raw)))
 
     def naming(self, grams: Grams) -> set[int] | None:
         """Keys of the blobs that define a symbol with the trigrams; None when that excludes nothing."""
@@ -166,19 +166,21 @@ class BlobIndex:
         for key, address in zip(keys, addresses, strict=True):
             raw = self._searcher.doc(address).get_first(_SYMBOLS)
             if raw is not None:
-                found[key] = _DECODER.decode(bytes(raw))
+                found[key] = _DECODER.decode(unpacked(bytes(raw)))
         return found
 
 
-def _packed(text: bytes) -> bytes:
-    compressed: bytes = _ZSTD.compress(text, asbytes=True)
-    return len(text).to_bytes(_LENGTH_BYTES, "little") + compressed
+def packed(data: bytes) -> bytes:
+    """Compressed, after its length."""
+    compressed: bytes = _ZSTD.compress(data, asbytes=True)
+    return len(data).to_bytes(_LENGTH_BYTES, "little") + compressed
 
 
-def _unpacked(raw: bytes) -> bytes:
+def unpacked(raw: bytes) -> bytes:
+    """What was packed."""
     length = int.from_bytes(raw[:_LENGTH_BYTES], "little")
-    text: bytes = _ZSTD.decompress(raw[_LENGTH_BYTES:], decompressed_size=length, asbytes=True)
-    return text
+    data: bytes = _ZSTD.decompress(raw[_LENGTH_BYTES:], decompressed_size=length, asbytes=True)
+    return data
 
 
 def _of_grams(field: str, alternatives: Grams) -> tantivy.Query | None:
