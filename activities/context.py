@@ -69,7 +69,7 @@ class ContextActivities:
         loaded = await _in_thread(
             lambda supervision: self._loader.load(input, supervision, unlock), step, self._limits.load_seconds
         )
-        size = await asyncio.to_thread(self._loader.store.size, loaded.id)
+        size = await asyncio.to_thread(self._size, loaded.id)
         async with self._database.begin() as connection:
             await repositories.record_loaded(
                 connection,
@@ -90,7 +90,13 @@ class ContextActivities:
             with self._loader.opened(input.repo, supervision, unlock).objects() as objects:
                 return build_index(objects, input.repo, self._index, supervision)
 
-        return await _in_thread(work, step, self._limits.analyze_seconds)
+        indexed = await _in_thread(work, step, self._limits.analyze_seconds)
+        size = await asyncio.to_thread(self._size, input.repo.id)
+        async with self._database.begin() as connection:
+            if not await repositories.is_known(connection, input.repo.id):  # given up meanwhile
+                await asyncio.to_thread(self._remove, input.repo.id)
+            await repositories.record_size(connection, input.repo.id, size)
+        return indexed
 
     async def search(self, input: Search, step: Step) -> SearchResults:  # noqa: A002 the catalogue's word
         """Search for the run's user."""
@@ -148,6 +154,9 @@ class ContextActivities:
             return Credential(opened)
 
         return unlock
+
+    def _size(self, repository_id: str) -> int:
+        return self._loader.store.size(repository_id) + IndexFolder(self._index, repository_id).bytes()
 
     def _remove(self, repository_id: str) -> None:
         self._loader.store.remove(repository_id)

@@ -34,7 +34,7 @@ class Repository(Contract):
     """What is served; it stays while a new load is under way, and when that fails. Null: nothing to read yet."""
     commits: Count = Field(examples=[6_300])
     bytes: Count = Field(examples=[12_582_912])
-    """In the object store."""
+    """In the object store, with the index."""
     status: RepositoryStatus
     error: LoadProblem | None = None
     shared: bool

@@ -15,6 +15,7 @@ class Benchmark(StrEnum):
     ANALYTICS = "analytics"
     ORACLE = "analytics_oracle"
     SEARCH = "search"
+    RIPGREP = "ripgrep_oracle"
     SYMBOLS = "symbols_oracle"
     OVERHEAD = "overhead"
 

@@ -133,6 +133,7 @@ _LEAST_USED = text("""
 _EVICT = text("""
     UPDATE repositories SET status = 'failed', error = :error, bytes = 0, commits = 0, commit = NULL WHERE id = :id
 """).bindparams(bindparam("error", type_=JSONB))
+_SIZE = text("UPDATE repositories SET bytes = :bytes WHERE id = :id AND commit IS NOT NULL")
 _FORGET_REFS = text("DELETE FROM repository_refs WHERE repository_id = :id")
 
 
@@ -240,7 +241,7 @@ async def record_loaded(
 ) -> None:
     """Note what a load brought, and let its caller read it. Does nothing when nobody wants the repository any more.
 
-    `size`: of the repository in the store, in bytes. `keeps_run`: the run does nothing but load, so that its end tells
+    `size`: of the repository and its index, in bytes. `keeps_run`: the run does nothing but load, so that its end tells
     how the load went; of other runs only this step says so. `credential`: the name of the secret it was loaded with.
     """
     run = {"id": loaded.id, "run_id": run_id, "keeps_run": keeps_run}
@@ -250,6 +251,11 @@ async def record_loaded(
         await connection.execute(_NAME_REF, {"id": loaded.id, "ref": loaded.ref or HEAD, **content})
         await connection.execute(_GRANT, {**run, "owner": caller.user_id, "shares": new["shares"]})
         await connection.execute(_SHARE, {"id": loaded.id})
+
+
+async def record_size(connection: AsyncConnection, repository_id: str, size: int) -> None:
+    """Note how many bytes a repository and its index have."""
+    await connection.execute(_SIZE, {"id": repository_id, "bytes": size})
 
 
 async def is_loaded(connection: AsyncConnection, repository_id: str, caller: Caller, commit: str | None) -> bool:
@@ -295,7 +301,7 @@ async def is_known(connection: AsyncConnection, repository_id: str) -> bool:
 
 
 async def stored_bytes(connection: AsyncConnection, besides: str) -> int:
-    """Bytes of all repositories in the store but one."""
+    """Bytes of all repositories in the store, and of their indexes, but one."""
     return await connection.scalar(_STORED, {"id": besides}) or 0
 
 

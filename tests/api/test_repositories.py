@@ -18,13 +18,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from activities.context import ContextActivities
 from activities.step import Step
 from cli.platform import save_platform_definitions
-from models.context import LOAD_REPOSITORY, LoadedRepo, LoadRepo, RemoveRepo
+from models.context import LOAD_REPOSITORY, Index, Indexed, LoadedRepo, LoadRepo, RemoveRepo
 from models.errors import ConflictError, NotFoundError
 from models.identity import SYSTEM_USER, Caller, Role
 from models.persistence.tables import users
 from models.settings import Settings
 from services.analytics.erasure import erase_user
 from services.context.repositories import visible
+from services.context.search.indexing import build_index
+from services.context.search.manifest import IndexFolder
 from services.context.store import RepositoryStore
 from tests.api.clients import MakeKey, client_of, problem
 
@@ -287,6 +289,33 @@ async def test_the_last_who_gives_a_repository_up_removes_it(
     assert await count(database, "SELECT count(*) FROM audit WHERE action = 'repository.remove'") == 2
     assert (await worker.remove_repo(RemoveRepo(id=loaded.id), removal)).removed
     assert not (settings.store_path / loaded.id).exists()
+
+
+async def test_an_index_is_counted_and_one_of_what_was_given_up_meanwhile_leaves_nothing(
+    learner: AsyncClient,
+    worker: ContextActivities,
+    repository: Path,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loaded = await load(worker, ADA, repository)
+    step = Step("r", "index", "mine", 1, ADA)
+    before = (await shown(learner, loaded.id))["bytes"]
+    indexed = await worker.index(Index(repo=loaded), step)
+    assert (await shown(learner, loaded.id))["bytes"] == before + indexed.bytes
+    assert (await load(worker, ADA, repository)).bytes_fetched == 0
+    assert (await shown(learner, loaded.id))["bytes"] == before + indexed.bytes
+    loop = asyncio.get_running_loop()
+
+    def given_up_meanwhile(*arguments: Any) -> Indexed:
+        asyncio.run_coroutine_threadsafe(learner.delete(f"{REPOS}/{loaded.id}"), loop).result(60)
+        IndexFolder(settings.index_path, loaded.id).remove()  # as the worker removes it
+        return build_index(*arguments)
+
+    monkeypatch.setattr("activities.context.build_index", given_up_meanwhile)
+    await worker.index(Index(repo=loaded), step)
+    assert not (settings.store_path / loaded.id).exists()
+    assert not (settings.index_path / loaded.id).exists()
 
 
 async def test_an_admin_who_never_asked_for_it_removes_it_for_all(

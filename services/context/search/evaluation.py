@@ -86,14 +86,15 @@ class IndexedCommit:
         return frozenset(place for place, file in enumerate(self.files) if file.test)
 
     @cached_property
-    def _paths(self) -> tuple[bytes, Sequence[int]]:
-        """All paths, one a line, and where each begins."""
+    def _paths(self) -> tuple[bytes, str, Sequence[int]]:
+        """All paths, one a line; the same without their case; and where each begins."""
         paths = [file.path.replace(b"\n", b"\x00") for file in self.files]
         starts, place = list[int](), 0
         for path in paths:
             starts.append(place)
             place += len(path) + 1
-        return b"\n".join(paths), starts
+        joined = b"\n".join(paths)
+        return joined, joined.decode("utf-8", "replace").casefold(), starts
 
     def with_keys(self, keys: Iterable[int]) -> set[int]:
         """Places of the files with these contents."""
@@ -102,7 +103,9 @@ class IndexedCommit:
 
     def with_path(self, pattern: Matcher) -> set[int]:
         """Places of the files whose path matches."""
-        paths, starts = self._paths
+        paths, folded, starts = self._paths
+        if not pattern.may_be_in(folded):
+            return set()
         return {bisect_right(starts, start) - 1 for start, _ in pattern.spans(paths)}
 
 

@@ -1,20 +1,17 @@
 """Search in real repositories: what is found, in which order, and the same as ripgrep finds."""
 
-import json
 import multiprocessing
 import os
 import random
-import re
 import shutil
 import signal
-import subprocess
-import sysconfig
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from benchmarks.ripgrep_oracle import expressions, literals, ripgrep
 from models.context import Indexed, LoadedRepo, LoadRepo
 from models.errors import InvalidInputError, NotFoundError
 from services.context.loading import Loader
@@ -26,7 +23,6 @@ from services.context.supervision import StoppedError, Supervision
 from services.context.symbols import Symbol, symbols_of
 
 Git = Callable[..., str]
-RIPGREP = Path(sysconfig.get_path("scripts")) / "rg"
 FILES: dict[str, bytes] = {
     "src/retry.py": b'"""Retry."""\n\n\ndef retry(times):\n    return times\n\n\nclass Backoff:\n    retries = 3\n',
     "src/use.py": b"from retry import retry\n\nretry(3)\nretrying = True\n",
@@ -200,19 +196,6 @@ def test_what_is_wrong_in_a_query_is_told(searched: Searched, repo: LoadedRepo, 
     assert refused.value.problems[0].message.startswith("column ")
 
 
-def _ripgrep(folder: Path, pattern: str, left_out: list[str], *options: str) -> set[tuple[str, int]]:
-    globs = [f"--glob=!/{path}" for path in left_out]
-    command = [str(RIPGREP), "--no-config", "--no-ignore", "--hidden", "--glob=!.git", "--json", *globs, *options]
-    done = subprocess.run([*command, "-e", pattern, "."], cwd=folder, capture_output=True, check=False)
-    assert done.returncode in (0, 1), done.stderr
-    found: set[tuple[str, int]] = set()
-    for line in done.stdout.splitlines():
-        event = json.loads(line)
-        if event["type"] == "match":
-            found.add((event["data"]["path"]["text"].removeprefix("./"), event["data"]["line_number"]))
-    return found
-
-
 def test_the_same_lines_as_ripgrep(searched: Searched) -> None:
     """Of patterns that are cut out of the files, by chance; our own sources are among them."""
     ours = Path(__file__).parents[3]
@@ -227,42 +210,11 @@ def test_the_same_lines_as_ripgrep(searched: Searched) -> None:
     left_out = [skipped.path for skipped in searched.service.skipped([target(repo)])]
     chance = random.Random(6)
     lines = [line for content in files.values() for line in content.decode("utf-8", "replace").splitlines() if line]
-    for _ in range(250):
-        line = chance.choice(lines)
-        start = chance.randrange(len(line))
-        literal = line[start : start + chance.randint(1, 20)].strip()
-        if not literal or "\ufffd" in literal:
-            continue
-        for case, option in (("yes", "--case-sensitive"), ("no", "--ignore-case")):
-            quoted = literal.replace("\\", "\\\\").replace('"', '\\"')
-            _compare(
-                searched, repo, f'"{quoted}" case:{case}', _ripgrep(searched.path, literal, left_out, "-F", option)
-            )
-    for _ in range(125):
-        words = re.findall(r"[a-z]{2,}", chance.choice(lines))
-        if not words:
-            continue
-        word, other = chance.choice(words), chance.choice(words)
-        pattern = chance.choice(
-            (
-                f"{word}.*{other}",
-                f"^ *{word}",
-                f"{word}$",
-                f"({word}|{other}[a-z]+)",
-                f"{word[:-1]}{word[-1]}?[^a-z ]",
-                f"[{word}]{{3}}_",
-                f"{word} +{other}|{other}\\(",
-                f"\\b{word}\\b",
-            )
-        )
-        expected = _ripgrep(searched.path, pattern, left_out, "--no-unicode", "--case-sensitive")
-        _compare(searched, repo, f"/{pattern}/ case:yes", expected)
-
-
-def _compare(searched: Searched, repo: LoadedRepo, query: str, expected: set[tuple[str, int]]) -> None:
-    found = searched.search(repo, query, limit=1_000)
-    lines = {(item.path, match.line) for item in found.items for match in item.matches}
-    assert lines == expected, (query, sorted(lines ^ expected)[:5])
+    for case in (*literals(lines, chance, 500), *expressions(lines, chance, 125)):
+        found = searched.search(repo, case.query, limit=1_000)
+        ours = {(item.path, match.line) for item in found.items for match in item.matches}
+        theirs = ripgrep(searched.path, case, *(f"--glob=!/{path}" for path in left_out))
+        assert ours == theirs, (case.query, sorted(ours ^ theirs)[:5])
 
 
 def _index_and_stop(loader: Loader, repo: LoadedRepo, index: Path, files: int) -> None:
