@@ -1,62 +1,72 @@
 """`./tooloo`: the list of sub-commands."""
 
 import sys
+from collections.abc import Collection
+from importlib import import_module
 
 import typer
 
-from cli.client.exit_codes import exit_code_table
-from cli.commands import (
-    actions,
-    answers,
-    archive,
-    bench,
-    checks,
-    definitions,
-    keys,
-    prepare,
-    runs,
-    search,
-    secrets,
-    stack,
-)
 from models.errors import TooLooError
 
-app = typer.Typer(
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    help="A durable workflow platform on Temporal.",
-    epilog=exit_code_table(),
-)
-app.command()(stack.up)
-app.command()(stack.down)
-app.command()(stack.status)
-app.command()(stack.logs)
-app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(checks.test)
-app.command()(checks.check)
-app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(bench.bench)
-app.command()(definitions.apply)
-app.command()(definitions.validate)
-app.command()(definitions.graph)
-app.command()(runs.run)
-app.command()(runs.runs)
-app.command()(runs.show)
-app.command()(runs.cancel)
-app.command()(answers.approvals)
-app.command()(answers.approve)
-app.command()(answers.reject)
-app.command()(answers.signal)
-app.command()(actions.action)
-app.command()(actions.actions)
-app.command()(search.search)
-app.add_typer(keys.app, name="keys")
-app.add_typer(secrets.app, name="secrets")
-app.add_typer(archive.app, name="archive")
-app.command(hidden=True)(prepare.prepare)
+_MODULES = {
+    "up": "stack",
+    "down": "stack",
+    "status": "stack",
+    "logs": "stack",
+    "test": "checks",
+    "check": "checks",
+    "bench": "bench",
+    "apply": "definitions",
+    "validate": "definitions",
+    "graph": "definitions",
+    "run": "runs",
+    "runs": "runs",
+    "show": "runs",
+    "cancel": "runs",
+    "approvals": "answers",
+    "approve": "answers",
+    "reject": "answers",
+    "signal": "answers",
+    "action": "actions",
+    "actions": "actions",
+    "search": "search",
+    "keys": "keys",
+    "secrets": "secrets",
+    "archive": "archive",
+    "prepare": "prepare",
+}
+"""Of each command, in the order of the help: the module of `cli.commands` that has it, as a function or a group."""
+_GROUPS = frozenset({"keys", "secrets", "archive"})
+_PASS_ON = frozenset({"test", "bench"})
+"""Their arguments are for the program they start."""
+_HIDDEN = frozenset({"prepare"})
+
+
+def command_line(names: Collection[str] = _MODULES) -> typer.Typer:
+    """The commands of these names, and nothing imported for others: who waits for one waits for its modules alone."""
+    is_whole = len(names) == len(_MODULES)
+    app = typer.Typer(
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        help="A durable workflow platform on Temporal.",
+        epilog=import_module("cli.client.exit_codes").exit_code_table() if is_whole else None,
+    )
+    app.callback()(lambda: None)  # a single command would take the place of the list
+    for name in names:
+        module = import_module(f"cli.commands.{_MODULES[name]}")
+        if name in _GROUPS:
+            app.add_typer(module.app, name=name)
+        else:
+            settings = {"allow_extra_args": True, "ignore_unknown_options": True} if name in _PASS_ON else {}
+            app.command(name, context_settings=settings, hidden=name in _HIDDEN)(getattr(module, name))
+    return app
 
 
 def main() -> None:
     """Run the command line; an error the user is meant to see ends it with status 1."""
+    first = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
+        app = command_line([first]) if first in _MODULES else command_line()
         app()
     except TooLooError as error:
         typer.echo(f"tooloo: {error.detail}", err=True)

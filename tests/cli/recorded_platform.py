@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from typer.testing import CliRunner
 
-from cli.__main__ import app
+from cli.__main__ import command_line
 
 RUN_ID = "0b1f5b0e-6a3e-4f0c-9a52-0d7c6f4f2a11"
 STARTED_AT = "2026-11-20T10:00:00Z"
@@ -177,7 +177,7 @@ class Ended:
 
 
 def tooloo(*arguments: str, stdin: str = "") -> Ended:
-    result = CliRunner().invoke(app, list(arguments), input=stdin)
+    result = CliRunner().invoke(command_line(), list(arguments), input=stdin)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Ended(result.exit_code, result.stdout, result.stderr)

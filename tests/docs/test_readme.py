@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from cli.__main__ import app
+from cli.__main__ import command_line
 from cli.stack.parts import StackSettings
 from models.catalogue import CATALOGUE
 from models.documents import read_yaml
@@ -16,7 +16,7 @@ from workflows.dag.compile import Compiled, compile_definition
 
 README = (CHECKOUT / "README.md").read_text()
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
-COMMANDS = typer.main.get_group(app).commands
+COMMANDS = typer.main.get_group(command_line()).commands
 OF_THE_CLIENT = {"TOOLOO_URL", "TOOLOO_KEY"}
 """Options of commands that have a variable."""
 

@@ -14,7 +14,7 @@ from httpx2 import AsyncClient
 from temporalio.client import WorkflowFailureError
 from typer.testing import CliRunner
 
-from cli.__main__ import app
+from cli.__main__ import command_line
 from models.identity import Role
 from tests.e2e.conftest import Platform
 
@@ -114,7 +114,7 @@ async def _key(platform: Platform, role: Role, user_id: str | None = None) -> st
 
 async def tooloo(*arguments: str) -> tuple[int, str, str]:
     """Exit code, stdout, stderr; in a thread, because the platform answers in this one."""
-    result = await asyncio.to_thread(CliRunner().invoke, app, list(arguments))
+    result = await asyncio.to_thread(CliRunner().invoke, command_line(), list(arguments))
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.exit_code, result.stdout, result.stderr
