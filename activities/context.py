@@ -23,6 +23,7 @@ from models.context import (
     Search,
     SearchResults,
 )
+from models.errors import ConflictError
 from models.identity import Caller
 from models.settings import Settings
 from services.context import repositories
@@ -64,7 +65,10 @@ class ContextActivities:
         wanted = Wanted.of(source, input, step.run_id)
         async with self._database.begin() as connection:
             unlock = await self._unlock(connection, step.caller, input.credential, source.text)
-            await repositories.claim(connection, step.caller, wanted, self._most_repositories)
+            if step.definition != LOAD_REPOSITORY:
+                await repositories.claim(connection, step.caller, wanted, self._most_repositories)
+            elif not await repositories.is_claimed(connection, source.id, step.caller):
+                raise ConflictError("The repository was given up before it was loaded.", code="given-up")
         await self._make_room(source.id)
         loaded = await _in_thread(
             lambda supervision: self._loader.load(input, supervision, unlock), step, self._limits.load_seconds

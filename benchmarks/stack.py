@@ -52,7 +52,7 @@ def _wait_for(url: str) -> None:
                 if http.get(url).is_success:
                     return
             except httpx2.TransportError:
-                pass
+                time.sleep(0.05)
     raise TimeoutError(f"{url} did not answer in {_START_SECONDS} s")
 
 

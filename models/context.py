@@ -25,6 +25,10 @@ from models.understanding import (
 ForgeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,100}$")]
 
 
+RepositoryId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+CommitName = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+
+
 class LoadRepo(Contract):
     """Exactly one source: `owner` with `repo` (on the configured forge), an https `url`, or a local `path`."""
 
@@ -62,13 +66,13 @@ class LoadRepo(Contract):
 class LoadedRepo(Contract):
     """A repository in the object store, at one commit. Small: contents stay in the store."""
 
-    id: str
+    id: RepositoryId
     """Opaque: names the repository in the store."""
     name: str
     """`owner/repo`, or the folder's name for a local path."""
     source: str
     """Where it came from, without credentials, so that a worker that misses the commit loads it again."""
-    commit: str
+    commit: CommitName
     ref: str | None
     commits: Count
     """Commits reachable from `commit`."""
@@ -187,9 +191,6 @@ class Analysis(Contract):
     unreachable_total: Count = 0
     huge_files: tuple[HugeFile, ...] = ()
     """The 20 largest files of more than 1 MiB."""
-
-
-RepositoryId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 
 
 class RemoveRepo(Contract):

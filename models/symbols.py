@@ -46,7 +46,7 @@ class AtCommit(Contract):
 
     commit: str = Field(examples=["0e322af87745eff34caffe4df68456ebc20d9068"])
     complete: bool = Field(examples=[True])
-    """False: there may be more. The time was over, and `next_cursor` goes on; or the parser gave up on the file."""
+    """False: there may be more. The time was over, and a `next_cursor` goes on; or the parser gave up on the file."""
 
 
 class Named(AtCommit):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 from dulwich.objects import ObjectID
 from fastapi import BackgroundTasks, Path, Query
-from pydantic import StringConstraints, TypeAdapter
+from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
@@ -20,7 +20,7 @@ from api.parts import Parts
 from api.problems import MEDIA_TYPE, is_unexpected
 from api.repeatable import IdempotencyDep
 from api.routing import resource
-from models.context import LOAD_REPOSITORY, REMOVE_REPO, LoadRepo
+from models.context import LOAD_REPOSITORY, REMOVE_REPO, CommitName, LoadRepo
 from models.errors import ForbiddenError, InvalidInputError, NotFoundError, Problem
 from models.identity import SYSTEM, Caller
 from models.repositories import CommitInfo, FileContents, LoadAccepted, Repository, TreeEntry
@@ -52,7 +52,6 @@ RevQuery = Annotated[
     ),
 ]
 LinesQuery = Annotated[str | None, Query(max_length=20, description="`10-20`, or `10`.", examples=["10-20"])]
-CommitName = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 _CURSOR = TypeAdapter[tuple[datetime, str]](tuple[Instant, Text])
 PLACE_CURSOR = TypeAdapter[tuple[str, int]](tuple[CommitName, Place])
 _PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}

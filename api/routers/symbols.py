@@ -13,7 +13,6 @@ from api.routers.repositories import (
     LOADING,
     PLACE_CURSOR,
     TOO_LARGE,
-    CommitName,
     Opened,
     PathQuery,
     RepositoryPath,
@@ -21,6 +20,7 @@ from api.routers.repositories import (
     read_commit,
 )
 from api.routing import resource
+from models.context import CommitName
 from models.cursors import write_cursor
 from models.errors import InvalidInputError, Problem
 from models.symbols import AtCommit, Definition, FoundDefinition, Named, Occurrence

@@ -10,7 +10,7 @@ from models.context import Analysis, FileChurn, Finding, FunctionComplexity, Lan
 from models.errors import InvalidInputError
 from services.context.attributes import nearest_root_first
 from services.context.children import Child
-from services.context.complexity import SECONDS, Measurer, measurable, measure
+from services.context.complexity import SECONDS, measurable, measure
 from services.context.conventions import is_manifest, is_test
 from services.context.findings import GravestFindings, findings_about, findings_in
 from services.context.history import History, read_history
@@ -70,8 +70,8 @@ def analyze(objects: Objects, repo: LoadedRepo, cut: int, supervision: Supervisi
     header = objects.commit(ObjectID(repo.commit.encode("ascii")))
     entries = sorted(tree_entries(objects, header.tree), key=lambda file: file.path)
     files = [each for each in entries if each.mode & FORMAT_MASK != MODE_SUBMODULE]
-    with Child(measure, SECONDS, supervision.check) as measurer:
-        inventory = take_inventory(objects, files, measurer, supervision)
+    with Child(SECONDS, supervision.check) as child:
+        inventory = take_inventory(objects, files, child, supervision)
     inventory.understood.add_dangling_links(each.path for each in entries)
     history = read_history(objects, repo.commit, repo.commits, supervision, inventory.lines)
     if cut:
@@ -79,7 +79,7 @@ def analyze(objects: Objects, repo: LoadedRepo, cut: int, supervision: Supervisi
     return _summary(repo, inventory, history)
 
 
-def take_inventory(objects: Objects, files: list[TreeFile], measurer: Measurer, supervision: Supervision) -> Inventory:
+def take_inventory(objects: Objects, files: list[TreeFile], child: Child, supervision: Supervision) -> Inventory:
     """Read and measure every file."""
     inventory = Inventory()
     _read_attributes(objects, files, inventory.understood)
@@ -92,7 +92,7 @@ def take_inventory(objects: Objects, files: list[TreeFile], measurer: Measurer, 
             inventory.manifests.append(path)
         text = _text_of(objects, file, inventory)
         if text is not None:
-            _measure_text(inventory, file.path, text, measurer)
+            _measure_text(inventory, file.path, text, child)
     return inventory
 
 
@@ -127,9 +127,9 @@ def _text_of(objects: Objects, file: TreeFile, inventory: Inventory) -> bytes | 
     return None
 
 
-def _measure_text(inventory: Inventory, raw_path: bytes, text: bytes, measurer: Measurer) -> None:
+def _measure_text(inventory: Inventory, raw_path: bytes, text: bytes, child: Child) -> None:
     path = printable(raw_path)
-    language = language_of(PurePosixPath(path).name, text[:1024])
+    language = language_of(PurePosixPath(path).name, text)
     lines = count_lines(text)
     inventory.lines[raw_path] = lines
     totals = inventory.languages.setdefault(language.name, _Totals())
@@ -140,19 +140,19 @@ def _measure_text(inventory: Inventory, raw_path: bytes, text: bytes, measurer: 
         inventory.test_files += 1
     inventory.findings.add(findings_in(path, text, language, lines))
     inventory.findings.add(inventory.understood.add_text(raw_path, path, text, language, lines))
-    functions = _functions_of(inventory, path, text, language, measurer)
+    functions = _functions_of(inventory, path, text, language, child)
     inventory.understood.add_functions(raw_path, functions)
 
 
 def _functions_of(
-    inventory: Inventory, path: str, text: bytes, language: Language, measurer: Measurer
+    inventory: Inventory, path: str, text: bytes, language: Language, child: Child
 ) -> list[FunctionComplexity]:
     if language.measured_as is None:
         return []
     found = None
     if measurable(text):
         name = f"file.{language.measured_as}"
-        found = measurer(name, text.decode("utf-8-sig", "replace"))
+        found = child(measure, name, text.decode("utf-8-sig", "replace"))
     if found is None:
         inventory.skipped["complexity"] += 1
         return []

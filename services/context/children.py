@@ -12,39 +12,38 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from importlib import import_module
+from functools import cache
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
-from typing import Generic, ParamSpec, Self, TypeVar
+from typing import Self, TypeVar, TypeVarTuple, get_type_hints
+
+import msgspec
 
 from models.errors import UnavailableError
 
-P = ParamSpec("P")
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 MOST_LOST = 30
-"""Children that one piece of work may cost; then nothing more is parsed: thousands of bad files are no accident."""
+"""Processes that each child may cost; then it parses nothing more: thousands of bad files are no accident."""
 _MEMORY = 2**30
 """Bytes of address space for a child."""
 _POLL_SECONDS = 0.1
 _START_SECONDS = 60.0
+_MOST_CHILDREN = 8
 _SPARE_SECONDS = 30
 """After which a child ends itself: its parent, who would have ended it, was killed."""
 
 
-class Child(Generic[P, T]):
-    """Calls a function in a child process: started when needed, replaced when it hangs or dies. One call at a time.
+class Child:
+    """Calls functions in a child process: started when needed, replaced when it hangs or dies. One call at a time.
 
-    `work` is a function of a module, and what goes in and comes out can be pickled. `seconds`: for one call. `check` is
-    called while waiting; it ends the work by raising. `most_lost`: processes that may be lost, before None is given
-    without trying.
+    `seconds`: for one call. `check` is called while waiting; it ends the work by raising. `most_lost`: processes that
+    may be lost, before None is given without trying.
     """
 
-    def __init__(
-        self, work: Callable[P, T], seconds: float, check: Callable[[], None], most_lost: int = MOST_LOST
-    ) -> None:
-        self._work = work
+    def __init__(self, seconds: float, check: Callable[[], None], most_lost: int = MOST_LOST) -> None:
         self._seconds = seconds
         self._check = check
         self._most_lost = most_lost
@@ -58,20 +57,21 @@ class Child(Generic[P, T]):
     def __exit__(self, *_: object) -> None:
         self.end()
 
-    def __call__(self, *args: P.args, **_: P.kwargs) -> T | None:
-        """What the function gives; None when it raised, or hung, or crashed.
+    def __call__(self, work: Callable[[*Ts], T], *args: *Ts) -> T | None:
+        """What a function of a module gives, as its annotations say; None when it raised, or hung, or crashed.
 
         Raises UnavailableError when the child cannot be started at all: then nothing could be parsed.
         """
         if self._lost >= self._most_lost:
             return None
-        connection = self._connection or self._start()
         try:
-            connection.send(args)
-            if self._answered(connection, self._seconds):
-                return connection.recv()
-        except (EOFError, OSError):
-            pass  # the child died, of memory perhaps: as good as a time-out
+            connection = self._connection or self._start()
+            try:
+                connection.send((work, args))
+                if self._answered(connection, self._seconds):
+                    return _decoder(work).decode(connection.recv_bytes())
+            except (EOFError, OSError, msgspec.MsgspecError):
+                pass  # the child died, of memory perhaps: as good as a time-out
         except BaseException:
             self.end()  # the next call would get the answer to this one
             raise
@@ -89,23 +89,21 @@ class Child(Generic[P, T]):
 
     def _start(self) -> Connection:
         self._connection, theirs = Pipe()
-        names = (self._work.__module__, self._work.__qualname__)
-        command = (sys.executable, "-m", __name__, *names, str(theirs.fileno()), str(int(self._seconds)))
-        with theirs:
-            # A new interpreter, since a fork would copy locks that other threads hold. It is told no secrets.
-            self._process = subprocess.Popen(  # noqa: S603 - all of it is ours
-                command,
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            )
+        command = (sys.executable, "-m", __name__, str(theirs.fileno()), str(int(self._seconds)))
         try:
+            with theirs:
+                # A new interpreter, since a fork would copy locks that other threads hold. It is told no secrets.
+                self._process = subprocess.Popen(  # noqa: S603 - all of it is ours
+                    command,
+                    pass_fds=(theirs.fileno(),),
+                    stdin=subprocess.DEVNULL,
+                    env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                )
             if self._answered(self._connection, _START_SECONDS):
-                self._connection.recv()
+                self._connection.recv_bytes()
                 return self._connection
         except (EOFError, OSError):
             pass  # it died at once; its own words are on the standard error
-        self.end()
         raise UnavailableError("a process that parses sources cannot be started")
 
     def end(self) -> None:
@@ -118,15 +116,13 @@ class Child(Generic[P, T]):
         self._process = self._connection = None
 
 
-class Children(Generic[P, T]):
+class Children:
     """As many children as there are processors, and the calls that wait for one."""
 
-    def __init__(
-        self, work: Callable[P, T], seconds: float, check: Callable[[], None], most_lost: int = MOST_LOST
-    ) -> None:
+    def __init__(self, seconds: float, check: Callable[[], None], most_lost: int = MOST_LOST) -> None:
         count = min(_processors(), _MOST_CHILDREN)
-        self._all = [Child(work, seconds, check, most_lost) for _ in range(count)]
-        self._free = SimpleQueue[Child[P, T]]()
+        self._all = [Child(seconds, check, most_lost) for _ in range(count)]
+        self._free = SimpleQueue[Child]()
         for child in self._all:
             self._free.put(child)
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="child")
@@ -143,45 +139,47 @@ class Children(Generic[P, T]):
         for child in self._all:
             child.end()
 
-    def submit(self, *args: P.args, **kwargs: P.kwargs) -> Future[T | None]:
-        """Call the function as soon as a child is free. As `Child.__call__`."""
+    def submit(self, work: Callable[[*Ts], T], *args: *Ts) -> Future[T | None]:
+        """Call a function as soon as a child is free. As `Child.__call__`."""
 
         def call() -> T | None:
             child = self._free.get()
             try:
-                return child(*args, **kwargs)
+                return child(work, *args)
             finally:
                 self._free.put(child)
 
         return self._threads.submit(call)
 
 
-_MOST_CHILDREN = 8
+@cache
+def _decoder(work: Callable[..., T]) -> msgspec.msgpack.Decoder[T | None]:
+    """Reads what a function gives. Not pickles: strangers' texts may have got the better of who writes it."""
+    return msgspec.msgpack.Decoder(get_type_hints(work)["return"] | None)
 
 
 def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _serve(work: Callable[..., object], connection: Connection, seconds: int) -> None:
+def _serve(connection: Connection, seconds: int) -> None:
     """The child: says that it is there, then answers each call, with None where the function raises."""
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-    connection.send(None)
+    connection.send_bytes(b"here")
     while True:
         try:
-            args = connection.recv()
+            work, args = connection.recv()
         except (EOFError, OSError):
             return
         # Nobody handles the signal, so the system ends the process, however deep in a parser it is.
         signal.alarm(seconds + _SPARE_SECONDS)
         try:
-            answer = work(*args)
+            answer = msgspec.msgpack.encode(work(*args))
         except Exception:  # noqa: BLE001 parsers meet odd texts with whatever they stumble over
-            answer = None
+            answer = msgspec.msgpack.encode(None)
         signal.alarm(0)
-        connection.send(answer)
+        connection.send_bytes(answer)
 
 
 if __name__ == "__main__":
-    _, module, function, handle, seconds = sys.argv
-    _serve(getattr(import_module(module), function), Connection(int(handle)), int(seconds))
+    _serve(Connection(int(sys.argv[1])), int(sys.argv[2]))

@@ -2,8 +2,6 @@
 
 from typing import NamedTuple
 
-from services.context.children import Child
-
 MAX_BYTES = 512 * 2**10
 """Of source text; larger files are generated or data."""
 MAX_LINE = 20_000
@@ -32,7 +30,3 @@ def measure(name: str, text: str) -> list[Function]:
 
     found = lizard.analyze_file.analyze_source_code(name, text).function_list
     return [Function(each.name, each.start_line, each.cyclomatic_complexity, each.length) for each in found]
-
-
-Measurer = Child[[str, str], list[Function]]
-"""Calls `measure` in a child process."""

@@ -1,5 +1,6 @@
 """What is shown to a Git server so that it gives a private repository."""
 
+import re
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from services.context.addresses import parse_web_address
 
 _TOKEN_USER = "x-access-token"  # noqa: S105 - a name that everybody knows
 """The user that a token is sent for: GitHub asks for this name, GitLab and Gitea take any."""
+
+
+_PORT = re.compile(r":\d+$")
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,18 @@ def check_destination(name: str, host: str | None, source: str, forge_url: str) 
 
     `host`: the one the secret is for, None for the forge. Raises ForbiddenError (`credential-not-for-host`).
     """
-    meant, asked = host or parse_web_address(forge_url).authority, parse_web_address(source).authority
+    asked = _with_port(source)
+    meant = _with_port(forge_url) if host is None else host if _PORT.search(host) else f"{host}:443"
     if meant != asked:
         raise ForbiddenError(
-            f"The secret {name} is for {meant} and not for {asked}: put one whose host is {asked}.",
+            f"The secret {name} is for {meant} and not for {asked}: put one whose host is that.",
             code="credential-not-for-host",
         )
+
+
+def _with_port(url: str) -> str:
+    address = parse_web_address(url)
+    return f"[{address.host}]:{address.port}" if ":" in address.host else f"{address.host}:{address.port}"
 
 
 Unlock = Callable[[], Credential | None]

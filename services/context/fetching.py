@@ -109,7 +109,7 @@ class Fetch:
 
         def write(data: bytes) -> int:
             nonlocal written
-            if not written:
+            if data and not written:  # a server may begin with packets of nothing
                 client.budget += self._limits.transfer_bytes - before_pack
             if written // _REPORT_BYTES != (written + len(data)) // _REPORT_BYTES:
                 self._supervision.progress("receive", bytes=written)

@@ -18,6 +18,8 @@ class Language:
 
 
 OTHER = Language("Other", code=False)
+_START = 1_024
+"""Bytes that tell an interpreter."""
 
 # The first tag that a file has decides, so narrower ones come first.
 _LANGUAGES: dict[str, Language] = {
@@ -147,9 +149,9 @@ def find_language(name: str) -> str | None:
     return _NAMES.get(folded)
 
 
-def language_of(name: str, start: bytes) -> Language:
-    """The language of a text file: by its name, else by the interpreter that its `start` calls."""
+def language_of(name: str, text: bytes) -> Language:
+    """The language of a text file: by its name, else by the interpreter that its start calls."""
     tags = identify.tags_from_filename(name)
-    if not tags & _LANGUAGES.keys() and (command := identify.parse_shebang(io.BytesIO(start))):
+    if not tags & _LANGUAGES.keys() and (command := identify.parse_shebang(io.BytesIO(text[:_START]))):
         tags = tags | identify.tags_from_interpreter(command[0])
     return next((language for tag, language in _LANGUAGES.items() if tag in tags), OTHER)

@@ -4,10 +4,8 @@ Unlike the children of one piece of work, they belong to a process that goes on:
 """
 
 import sys
-from collections.abc import Callable
 from concurrent.futures import Future
 from threading import Event
-from typing import Any
 
 from services.context.children import Children
 from services.context.supervision import StoppedError
@@ -26,7 +24,7 @@ class Parsers:
 
     def __init__(self) -> None:
         self._ended = Event()
-        self._children = Children(_answer, _SECONDS, self._check, sys.maxsize)
+        self._children = Children(_SECONDS, self._check, sys.maxsize)
 
     def symbols(self, language: str, source: bytes, path: str) -> Future[list[Symbol] | None]:
         """The definitions in a source, as `symbols_of` gives them."""
@@ -48,8 +46,3 @@ class Parsers:
     def _check(self) -> None:
         if self._ended.is_set():
             raise StoppedError
-
-
-def _answer(function: Callable[..., Any], *question: object) -> Any:
-    """What a child does."""
-    return function(*question)

@@ -68,6 +68,7 @@ _READER = text("""
 _LOCK_USER = text("SELECT id FROM users WHERE id = :owner FOR NO KEY UPDATE")
 _GUARD = text("SELECT pg_advisory_xact_lock(hashtextextended('repository/' || CAST(:id AS text), 0))")
 _KNOWN = text("SELECT id FROM repositories WHERE id = :id")
+_CLAIMED = text("SELECT EXISTS (SELECT FROM repository_users WHERE repository_id = :id AND owner_id = :owner)")
 _COUNT = text("SELECT count(*) FROM repository_users WHERE owner_id = :owner AND repository_id <> :id")
 _ADD = text("""
     INSERT INTO repositories AS kept (id, name, source, status, run_id)
@@ -119,6 +120,7 @@ _SHARE = text("""
     UPDATE repositories
     SET shared = EXISTS (SELECT FROM repository_users WHERE repository_id = :id AND shares) WHERE id = :id
 """)
+_SHARE_NOTHING = text("UPDATE repository_users SET shares = false WHERE repository_id = :id AND shares")
 _DROP = text("""
     DELETE FROM repositories WHERE id = :id
     AND NOT EXISTS (SELECT FROM repository_users WHERE repository_id = :id) RETURNING id
@@ -133,7 +135,7 @@ _LEAST_USED = text("""
 _EVICT = text("""
     UPDATE repositories SET status = 'failed', error = :error, bytes = 0, commits = 0, commit = NULL WHERE id = :id
 """).bindparams(bindparam("error", type_=JSONB))
-_SIZE = text("UPDATE repositories SET bytes = :bytes WHERE id = :id AND commit IS NOT NULL")
+_SIZE = text("UPDATE repositories SET bytes = :bytes WHERE id = :id")
 _FORGET_REFS = text("DELETE FROM repository_refs WHERE repository_id = :id")
 
 
@@ -206,6 +208,11 @@ async def commits_named(connection: AsyncConnection, repository_ids: Sequence[st
     return {place[0]: known[place] for place in places if place in known}
 
 
+async def is_claimed(connection: AsyncConnection, repository_id: str, caller: Caller) -> bool:
+    """Whether the caller has asked for a repository and not given it up."""
+    return bool(await connection.scalar(_CLAIMED, {"id": repository_id, "owner": caller.user_id}))
+
+
 async def claim(connection: AsyncConnection, caller: Caller, wanted: Wanted, most: int) -> None:
     """Note that somebody asks for a repository; again, with the run that loads it now.
 
@@ -249,6 +256,8 @@ async def record_loaded(
     new = {"ref": loaded.ref, "bytes": size, "shares": _shares(caller, credential)}
     if (await connection.execute(_LOADED, {**run, **content, **new})).rowcount:
         await connection.execute(_NAME_REF, {"id": loaded.id, "ref": loaded.ref or HEAD, **content})
+        if credential is not None:  # it may be private by now: what was shared is no more
+            await connection.execute(_SHARE_NOTHING, {"id": loaded.id})
         await connection.execute(_GRANT, {**run, "owner": caller.user_id, "shares": new["shares"]})
         await connection.execute(_SHARE, {"id": loaded.id})
 

@@ -201,7 +201,8 @@ class GitHttpClient(AbstractHttpGitClient):
                 code="authentication-required",
             )
         if answer.status in _GONE:
-            raise NotFoundError(f"{repository} does not exist, or is not for everybody to read")
+            reader = "everybody" if self._credential is None else "the owner of the credential"
+            raise NotFoundError(f"{repository} does not exist, or is not for {reader} to read")
         if answer.status != http.client.OK:
             raise UnavailableError(f"{self._origin} answered with status {answer.status}")
         # Anything else would make dulwich try the "dumb" protocol: a file listing by another name.

@@ -1,13 +1,14 @@
 """A private repository: who has a credential reads it, who has none gets nothing of it, whatever they try."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -19,6 +20,7 @@ from models.errors import ForbiddenError, InvalidInputError, NotFoundError, TooL
 from models.identity import Caller, Role
 from models.persistence.tables import users
 from models.settings import Settings
+from services.context.search.manifest import FORMAT
 from services.identity.secrets import SecretSeal, delete_secret, put_secret
 from tests.api.clients import MakeKey, client_of, problem
 from tests.services.context.git_http_server import GitServer, basic, run_git, serving
@@ -368,3 +370,37 @@ async def test_a_secret_is_sent_to_its_host_alone(
         "forge": None,
         "here": server.address,
     }
+
+
+async def test_a_search_in_a_made_up_repository_finds_nothing_of_another_s(
+    worker: ContextActivities, server: GitServer, repository: Path, url: str
+) -> None:
+    run_git(repository, "clone", "-q", "--bare", str(repository), str(repository.parent / "public"))
+    theirs = await load(worker, ADA, url, credential="forge")
+    mine = await load(worker, BOB, f"http://{server.address}/public")
+    for repo, caller in ((theirs, ADA), (mine, BOB)):
+        await worker.index(Index(repo=repo), step_of(caller))
+    for forged in (theirs, theirs.model_copy(update={"id": "0" * 32})):
+        with pytest.raises(NotFoundError):
+            await worker.search(Search(query=WORD, repo=forged), step_of(BOB))
+    assert (await worker.search(Search(query=WORD, repo=mine), step_of(BOB))).total
+    for commit in (f"../../{theirs.id}/commits-{FORMAT}/{theirs.commit}", "/dev/zero", "0" * 40):
+        found = await worker.search(Search(query=WORD, repo=mine.model_copy(update={"commit": commit})), step_of(BOB))
+        assert (found.total, found.not_indexed) == (0, (mine.name,))
+        with pytest.raises(ValidationError) if len(commit) != 40 else nullcontext():
+            LoadedRepo.model_validate({**mine.model_dump(), "commit": commit})
+
+
+async def test_what_was_shared_before_it_was_private_is_shared_no_more(
+    worker: ContextActivities, bob: AsyncClient, admin: AsyncClient, server: GitServer, url: str
+) -> None:
+    password = server.private.pop("project")
+    public = await load(worker, ROOT, url)
+    assert (await bob.get(f"{REPOS}/{public.id}")).json()["shared"]
+    server.private["project"] = password
+    await load(worker, ADA, url, credential="forge")
+    problem(await bob.get(f"{REPOS}/{public.id}/tree"), 404, "not-found")
+    assert not (await admin.get(f"{REPOS}/{public.id}")).json()["shared"]
+    del server.private["project"]
+    await load(worker, ROOT, url)
+    assert (await bob.get(f"{REPOS}/{public.id}")).json()["shared"]

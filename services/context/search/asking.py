@@ -1,7 +1,7 @@
 """A search as its caller asks for it: in all repositories that they may read."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Annotated
@@ -91,19 +91,29 @@ async def follow(
 async def _question(database: AsyncEngine, service: SearchService, caller: Caller, asked: Search) -> Question:
     query = parse(asked.query)
     async with database.connect() as connection:  # given back before the search, which may take seconds
-        targets, waiting = await _targets(connection, service, caller, query, asked.repo)
+        readable, named = await _readable(connection, caller, query, asked.repo)
+    targets, waiting = await asyncio.to_thread(_targets, service, query, readable, named)
     return Question(asked.query, query, targets, waiting, _offset(asked.cursor, _version(targets)))
 
 
-async def _targets(
-    connection: AsyncConnection, service: SearchService, caller: Caller, query: Query, only: LoadedRepo | None
-) -> tuple[list[Target], list[str]]:
-    """The commits to search in, and the names of repositories that are not indexed yet."""
+async def _readable(
+    connection: AsyncConnection, caller: Caller, query: Query, only: LoadedRepo | None
+) -> tuple[list[Repository], Mapping[str, str]]:
+    """The repositories to search in, and the commits that the query's `rev:` names in them."""
     readable = await repositories.visible(connection, caller)
     if only is not None:
+        await repositories.check_reader(connection, only.id, caller)
         readable = [one.model_copy(update={"commit": only.commit}) for one in readable if one.id == only.id]
+    if query.rev is None:
+        return readable, {}
+    return readable, await repositories.commits_named(connection, [one.id for one in readable], query.rev)
+
+
+def _targets(
+    service: SearchService, query: Query, readable: Sequence[Repository], named: Mapping[str, str]
+) -> tuple[list[Target], list[str]]:
+    """The commits to search in, and the names of repositories that are not indexed yet."""
     if query.rev is not None:
-        named = await repositories.commits_named(connection, [one.id for one in readable], query.rev)
         found = (Target(one.id, one.name, named.get(one.id) or _indexed(service, one, query.rev)) for one in readable)
         return [target for target in found if target.commit and service.holds(target)], []
     targets = [Target(one.id, one.name, one.commit) for one in readable if one.commit]

@@ -73,10 +73,15 @@ class BlobWriter:
         with _reported():
             self._index = _open(path)
             self._writer = self._index.writer(heap_size=_MEMORY, num_threads=1)
-            # What a failed try left behind would fill the disk, try after try.
-            self._writer.garbage_collect_files()
 
     def __enter__(self) -> Self:
+        try:
+            with _reported():
+                # What a failed try left behind would fill the disk, try after try.
+                self._writer.garbage_collect_files()
+        except BaseException:
+            self._writer.wait_merging_threads()
+            raise
         return self
 
     def __exit__(self, failed: object, *_: object) -> None:

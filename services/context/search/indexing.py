@@ -27,14 +27,11 @@ from services.context.symbols import LANGUAGES, SECONDS, Symbol, symbols_of
 from services.context.trees import tree_entries
 
 _NO_CONTENT = (MODE_SYMLINK, MODE_SUBMODULE)
-_START = 256
-"""Bytes that tell an interpreter."""
 _POLL_SECONDS = 0.05
 _EVERY = 500
 """Files between two reports of progress."""
 _AHEAD = 16
 """Files that are read while the symbols of others are waited for; each is in memory."""
-_Parsers = Children[[str, bytes, str], list[Symbol] | None]
 
 
 def build_index(objects: Objects, repo: LoadedRepo, root: Path, supervision: Supervision) -> Indexed:
@@ -50,7 +47,7 @@ def build_index(objects: Objects, repo: LoadedRepo, root: Path, supervision: Sup
         manifest, added = folder.read_manifest(repo.commit), _Added()
         if manifest is None:
             folder.remove_outdated()
-            with BlobWriter(folder.index) as writer, Children(symbols_of, SECONDS, supervision.check) as parsers:
+            with BlobWriter(folder.index) as writer, Children(SECONDS, supervision.check) as parsers:
                 adder = _Adder(writer, parsers, added)
                 manifest = _index(objects, repo.commit, adder, folder.latest_manifest(), supervision)
                 adder.finish()
@@ -78,7 +75,7 @@ class _Added:
 class _Adder:
     """Adds contents to an index, each once, while children find the symbols of those that follow."""
 
-    def __init__(self, writer: BlobWriter, parsers: _Parsers, added: _Added) -> None:
+    def __init__(self, writer: BlobWriter, parsers: Children, added: _Added) -> None:
         self._writer = writer
         self._parsers = parsers
         self._added = added
@@ -93,7 +90,9 @@ class _Adder:
         """Add the content of a file."""
         self._known.add(entry.key)
         self._added.blobs += 1
-        symbols = self._parsers.submit(entry.lang, text, entry.shown_path) if entry.lang in LANGUAGES else None
+        symbols = (
+            self._parsers.submit(symbols_of, entry.lang, text, entry.shown_path) if entry.lang in LANGUAGES else None
+        )
         self._waiting.append((entry, text, symbols))
         if len(self._waiting) > _AHEAD:
             self._write_first()
@@ -150,6 +149,6 @@ def _read(objects: Objects, file: TreeFile) -> tuple[FileEntry, bytes]:
         entry.skip = found
         return entry, b""
     entry.foreign = entry.foreign or is_generated(found)
-    language = language_of(shown.rpartition("/")[2], found[:_START])
+    language = language_of(shown.rpartition("/")[2], found)
     entry.lang = "" if language is OTHER else language.name
     return entry, found

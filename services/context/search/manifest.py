@@ -3,6 +3,7 @@
 A commit can be searched once its manifest is there; it is written last, whole, beside the index.
 """
 
+import re
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,7 @@ FORMAT = 2
 """Of manifests and of the index: other ones are made again."""
 
 
-_COMMIT_DIGITS = 40
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class FileEntry(msgspec.Struct, array_like=True, gc=False):
@@ -76,10 +77,12 @@ class IndexFolder:
 
     def holds(self, commit: str) -> bool:
         """Whether the commit can be searched."""
-        return self._manifest(commit).exists()
+        return _COMMIT.fullmatch(commit) is not None and self._manifest(commit).exists()
 
     def read_manifest(self, commit: str) -> Manifest | None:
         """The files of a commit; None when it is not indexed, or what is there cannot be read."""
+        if _COMMIT.fullmatch(commit) is None:  # else it would lead out of the folder
+            return None
         try:
             return _DECODER.decode(self._manifest(commit).read_bytes())
         except (OSError, msgspec.DecodeError):
@@ -110,7 +113,7 @@ class IndexFolder:
     def commits(self) -> list[str]:
         """The commits that can be searched."""
         try:
-            return sorted(path.name for path in self._manifests.iterdir() if len(path.name) == _COMMIT_DIGITS)
+            return sorted(path.name for path in self._manifests.iterdir() if _COMMIT.fullmatch(path.name))
         except FileNotFoundError:
             return []
 

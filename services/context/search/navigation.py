@@ -28,8 +28,6 @@ SECONDS = 4.0
 """Of one look; then it answers with what it has."""
 _AHEAD = 16
 """Files that are read while others are parsed; each is in memory."""
-_START = 256
-"""Bytes that tell an interpreter."""
 
 T = TypeVar("T")
 Place = tuple[int, int]
@@ -88,11 +86,14 @@ def outline(parsers: Parsers, path: str, source: bytes, wanted: Wanted, start: i
     text = searchable(source)
     if isinstance(text, str):
         return Part((), None, complete=True)
-    language = language_of(path.rpartition("/")[2], text[:_START]).name
+    language = language_of(path.rpartition("/")[2], text).name
+    if language not in LANGUAGES:
+        return Part((), None, complete=True)
     found = _waited(parsers.symbols(language, text, path))
     if found is None:
         return Part((), None, complete=False)
-    return take([(0, [_definition(path, symbol) for symbol in found if wanted.takes(symbol)])], (0, start), limit)
+    part = take([(0, [symbol for symbol in found if wanted.takes(symbol)])], (0, start), limit)
+    return Part([_definition(path, symbol) for symbol in part.items], part.following, part.complete)
 
 
 def list_symbols(commit: IndexedCommit, folder: bytes, wanted: Wanted, start: Place, limit: int) -> Part[Definition]:

@@ -57,13 +57,14 @@ class SearchService:
         self, query: Query, targets: Sequence[Target], limit: int, offset: int = 0, seconds: float = SECONDS
     ) -> "Results":
         """A search that is gone through step by step. Raises InvalidInputError with the place in the query."""
+        started = time.monotonic()
         matchers = matchers_of(query)
         plans = [Plan(target, self.indexed(target), query, matchers) for target in targets]
         ranked = [(plan, plan.ranked()) for plan in sorted(plans, key=lambda plan: plan.target.name)]
         looked = (_look(*one) for one in _in_order(ranked))
         few = sum(len(places) for _, by_rank in ranked for places in by_rank.values()) <= _RANKED_WHOLE
         hits = _whole_words_first(looked) if few else looked
-        return Results(hits, limit, offset, seconds)
+        return Results(hits, limit, offset, seconds - (time.monotonic() - started))
 
     def skipped(self, targets: Sequence[Target], most: int = 1_000) -> tuple[SkippedFile, ...]:
         """Files whose content is not searched."""
@@ -170,13 +171,14 @@ def _look(rank: Rank, plan: Plan, place: int) -> _Hit | None:
 
 def _whole_words_first(looked: Iterable[_Hit | None]) -> Iterator[_Hit]:
     """All of them, whole words before others that are as good."""
-    told = (
-        ((hit.rank[0], not hit.plan.has_word(hit.text), *hit.rank[1:], hit.plan.target.name, hit.place), hit)
+    told = [
+        ((hit.rank[0], not hit.plan.has_word(hit.text), *hit.rank[1:], hit.plan.target.name, hit.place), hit.plan)
         for hit in looked
         if hit is not None
-    )
-    for _, hit in sorted(told, key=lambda one: one[0]):
-        yield hit
+    ]
+    told.sort(key=lambda one: one[0])
+    for (first, _, *rest, _, place), plan in told:  # read again: who reads a stream slowly holds up no texts
+        yield _Hit((first, *rest), plan, place, plan.text(place))
 
 
 def _file_match(hit: _Hit) -> FileMatch:

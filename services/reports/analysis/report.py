@@ -63,9 +63,7 @@ def write_headline(analysis: Analysis, figures: Figures) -> str:
     if analysis.commits:
         history += f" by {counted(analysis.contributor_count, 'person', 'people')}"
     findings = counted(analysis.findings_total, "finding")
-    place = visible(analysis.repo.name)
-    if analysis.repo.commit:
-        place += f" at {visible(analysis.repo.commit[:7])}"
+    place = f"{visible(analysis.repo.name)} at {analysis.repo.commit[:7]}"
     return f"{place}: {content}; {history}; {findings}."
 
 

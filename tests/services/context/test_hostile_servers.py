@@ -241,6 +241,7 @@ ENDLESS: list[tuple[str, Phase, Callable[[], Iterator[bytes]]]] = [
     ("capabilities", "advertisement", lambda: (pkt(b"x%d\n" % number) for number in count())),
     ("branches", "refs", lambda: (pkt(b"%040x refs/heads/%d\n" % (number, number)) for number in count(1))),
     ("pack", "pack", lambda: _then_for_ever(pkt(b"\x01" + bytes(60_000)))),
+    ("nothing", "pack", lambda: _then_for_ever(pkt(b"\x01"))),
     ("progress", "pack", lambda: _then_for_ever(pkt(b"\x02" + b"." * 60_000))),
     ("cuts", "pack", _endless_cuts),
 ]

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import CancelledError
 
 import pytest
@@ -13,6 +13,7 @@ from services.context.parsers import Parsers
 from services.context.search import navigation
 from services.context.search.navigation import Part, take
 from services.context.supervision import StoppedError
+from services.context.symbols import Symbol, symbols_of
 
 
 @pytest.fixture
@@ -31,15 +32,15 @@ def test_questions_are_answered_by_children(parsers: Parsers) -> None:
     assert parsers.symbols("Python", b"(" * 2_000, "a.py").result() is None
 
 
-def crash(function: Callable[..., object], language: str, source: bytes, path: str) -> object:
+def crash(language: str, source: bytes, path: str) -> list[Symbol] | None:
     """What a child calls in place of a parser."""
     if b"crash" in source:
         os.kill(os.getpid(), signal.SIGSEGV)
-    return function(language, source, path)
+    return symbols_of(language, source, path)
 
 
 def test_lost_children_are_replaced_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_answer", crash)
+    monkeypatch.setattr(module, "symbols_of", crash)
     parsers = Parsers()
     for child in parsers._children._all:
         child._lost = MOST_LOST
@@ -55,7 +56,7 @@ def hang(*_: object) -> None:
 
 
 def test_who_waits_when_the_process_ends_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_answer", hang)
+    monkeypatch.setattr(module, "symbols_of", hang)
     parsers = Parsers()
     waiting = [parsers.symbols("Python", b"x = 1", "a.py") for _ in range(20)]
     parsers.end()

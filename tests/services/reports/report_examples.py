@@ -35,7 +35,7 @@ def moment(year: int, month: int = 1, day: int = 1) -> datetime:
 
 def loaded_repo(name: str = "psf/requests", commit: str = "1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d") -> LoadedRepo:
     return LoadedRepo(
-        id="r-1",
+        id="0f3d8a4c5e6b7a8990a1b2c3d4e5f607",
         name=name,
         source=f"https://forge.test/{name}",
         commit=commit,
@@ -162,7 +162,7 @@ def example_analysis() -> Analysis:
 def empty_analysis() -> Analysis:
     """A repository before its first commit."""
     return Analysis(
-        repo=loaded_repo(name="ada/new", commit=""),
+        repo=loaded_repo(name="ada/new", commit="0" * 40),
         files=0,
         binary_files=0,
         bytes=0,

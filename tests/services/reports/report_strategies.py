@@ -82,10 +82,10 @@ def activities(draw: st.DrawFn) -> tuple[MonthActivity, ...]:
 
 repos = st.builds(
     LoadedRepo,
-    id=texts,
+    id=st.text("0123456789abcdef", min_size=32, max_size=32),
     name=texts,
     source=texts,
-    commit=texts,
+    commit=st.text("0123456789abcdef", min_size=40, max_size=40),
     ref=st.none() | texts,
     commits=counts,
     bytes_fetched=counts,

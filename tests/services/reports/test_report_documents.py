@@ -170,7 +170,7 @@ def _changed(**fields: Any) -> Analysis:
 @pytest.mark.parametrize(
     ("analysis", "headline"),
     [
-        (empty_analysis(), "ada/new: no files; no commits; no findings."),
+        (empty_analysis(), "ada/new at 0000000: no files; no commits; no findings."),
         (
             _changed(files=1, lines=1, commits=1, contributor_count=1, findings_total=1),
             "psf/requests at 1a2b3c4: 1 file, 1 line, mostly Python; 1 commit by 1 person; 1 finding.",
