@@ -77,7 +77,7 @@ async def test_a_credential_loads_a_repository_for_its_owner_and_is_left_nowhere
         await platform.client("ada", Role.LEARNER) as ada,
         await platform.client("bob", Role.AUTHOR) as bob,
     ):
-        assert (await ada.put("/secrets/forge", json={"value": TOKEN})).status_code == 204
+        assert (await ada.put("/secrets/forge", json={"value": TOKEN, "host": server.address})).status_code == 204
         accepted = (await ada.post(REPOS, json={"url": url, "credential": "forge"})).json()
         ready = await ended(ada, accepted["id"])
         assert (ready["status"], ready["credential"]) == ("ready", "forge"), ready
@@ -86,7 +86,7 @@ async def test_a_credential_loads_a_repository_for_its_owner_and_is_left_nowhere
         asked = (await bob.post(REPOS, json={"url": url, "ref": ready["commit"]})).json()
         assert asked["id"] == accepted["id"]
         assert (await ended(bob, asked["id"]))["error"]["code"] == "authentication-required"
-        assert (await bob.put("/secrets/forge", json={"value": "wrong"})).status_code == 204
+        assert (await bob.put("/secrets/forge", json={"value": "wrong", "host": server.address})).status_code == 204
         again = (await bob.post(REPOS, json={"url": url, "credential": "forge"})).json()
         assert (await ended(bob, again["id"]))["error"]["code"] == "credential-refused"
         assert (await bob.get("/context/search", params={"q": "treasure"})).json()["total"] == 0
