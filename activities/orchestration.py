@@ -12,6 +12,7 @@ from models.errors import TooLooError
 from models.orchestration import Reconciled, ReconcileRuns
 from models.runs import Failure, LiveRun, RunStatus
 from services.orchestration.runs import close_run, mark_running, open_runs
+from services.schedules.tasks import Schedules, tell, untold
 
 _log = structlog.get_logger(__name__)
 
@@ -35,12 +36,17 @@ class RunsInTemporal(Protocol):
 class OrchestrationActivities:
     """The platform's own actions."""
 
-    def __init__(self, database: AsyncEngine, runs: RunsInTemporal) -> None:
+    def __init__(self, database: AsyncEngine, runs: RunsInTemporal, schedules: Schedules) -> None:
         self._database = database
         self._runs = runs
+        self._schedules = schedules
 
     async def reconcile_runs(self, _input: ReconcileRuns, step: Step) -> Reconciled:
-        """Start what was accepted and never started; close what was terminated or timed out outside of the engine."""
+        """Start what was accepted and never started; close what was terminated or timed out outside of the engine.
+
+        And tell Temporal of schedules what it does not know, since somebody ended between the record and the telling.
+        """
+        told = await self._tell()
         before = datetime.now(UTC) - SETTLING
         checked = started = closed = 0
         after = ""
@@ -56,8 +62,15 @@ class OrchestrationActivities:
                 checked += 1
                 step.report({"checked": checked})
             if len(rows) < PAGE:
-                return Reconciled(checked=checked, started=started, closed=closed)
+                return Reconciled(checked=checked, started=started, closed=closed, told=told)
             after = rows[-1].run_id
+
+    async def _tell(self) -> int:
+        async with self._database.connect() as connection:
+            task_ids = await untold(connection, PAGE)
+        for task_id in task_ids:
+            await tell(self._database, self._schedules, task_id)
+        return len(task_ids)
 
     async def _start(self, row: Row[Any]) -> bool:
         try:

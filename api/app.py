@@ -47,6 +47,7 @@ from api.routers import (
     secrets,
     services,
     symbols,
+    tasks,
     users,
     workflows,
 )
@@ -84,6 +85,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     search.router,
     repositories.router,
     symbols.router,
+    tasks.router,
     health.router,
     codec.router,
     metrics.router,

@@ -104,6 +104,7 @@ def _validation_error(errors: Sequence[Mapping[str, Any]]) -> TooLooError:
             pointer=pointer(error["loc"][1:] if error["loc"][:1] == ("body",) else error["loc"]),
             code=_validation_code(error["type"]),
             message=error["msg"],
+            suggestion=error.get("ctx", {}).get("suggestion"),
         )
         for error in errors
     ]

@@ -17,6 +17,8 @@ class Reconciled(Contract):
     """Runs that were accepted but had not reached Temporal."""
     closed: int
     """Runs that ended outside of the engine: terminated or timed out."""
+    told: int = 0
+    """Schedules that Temporal did not know as they are."""
 
 
 RECONCILE_RUNS = ActionSpec(

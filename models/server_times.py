@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from models.schedules import Policy
+
 Values = frozenset[int]
 
 
@@ -54,3 +56,17 @@ class ServerTimes:
     end: datetime | None = None
     exact_until: datetime | None = None
     """From then on, change days of the clocks are left to the server. None: it never matters."""
+
+
+@dataclass(frozen=True)
+class TaskSchedule:
+    """The schedule of a task, as it is to be."""
+
+    task_id: str
+    name: str
+    owner_id: str
+    revision: int
+    paused: bool
+    times: ServerTimes
+    policy: Policy
+    max_runs: int | None

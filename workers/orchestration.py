@@ -6,16 +6,19 @@ from typing import Any
 from activities.engine import EngineActivities
 from activities.flow import FlowActivities
 from activities.orchestration import OrchestrationActivities
+from activities.tasks import TaskActivities
 from models import flow, orchestration
 from workers.runs_in_temporal import RunsInTemporal
 from workers.runtime import WorkerParts, WorkerSpec, main
 from workflows.run_dag import RunDagWorkflow
+from workflows.run_task import RunTaskWorkflow
+from workflows.task_schedules import TaskSchedules
 
 
 def _activities(parts: WorkerParts) -> Sequence[Callable[..., Any]]:
     runs = RunsInTemporal(parts.client, parts.database)
     engine = EngineActivities(parts.database, parts.blobs, runs)
-    own = OrchestrationActivities(parts.database, runs)
+    own = OrchestrationActivities(parts.database, runs, TaskSchedules(parts.client))
     return [
         engine.open_run,
         engine.open_child,
@@ -27,12 +30,13 @@ def _activities(parts: WorkerParts) -> Sequence[Callable[..., Any]]:
         engine.ask_approval,
         engine.settle_approval,
         engine.close_run,
+        TaskActivities(parts.database, runs).open_task_run,
         *parts.adapter.activities(FlowActivities(parts.database), flow.ACTIONS),
         *parts.adapter.activities(own, orchestration.ACTIONS),
     ]
 
 
-WORKER = WorkerSpec("orchestration", _activities, workflows=[RunDagWorkflow])
+WORKER = WorkerSpec("orchestration", _activities, workflows=[RunDagWorkflow, RunTaskWorkflow])
 
 if __name__ == "__main__":
     main(WORKER)

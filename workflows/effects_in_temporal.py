@@ -171,7 +171,7 @@ class TemporalEffects:
             raise StepFailedError(StepFailure("already-started", f"the run {run_id} exists already")) from error
         except ChildWorkflowError as error:
             raise_if_cancelled(error.cause)
-            raise StepFailedError(_child_failure(error)) from error
+            raise StepFailedError(child_failure(error)) from error
         return VALUE.validate_json(result.payload.data)
 
     async def evaluate(self, expression: Expression, variables: Value) -> Value:
@@ -303,7 +303,8 @@ def _storable(text: str, characters: int) -> str:
     return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")[:characters]
 
 
-def _child_failure(error: ChildWorkflowError) -> StepFailure:
+def child_failure(error: ChildWorkflowError) -> StepFailure:
+    """Why a run that was waited for did not complete."""
     cause = error.cause
     if isinstance(cause, CancelledError):
         return StepFailure("cancelled", f"the run of {error.workflow_type} was cancelled")

@@ -9,6 +9,8 @@ from workflows.search_attributes import DEFINITION, TRIGGER, USER, VERSION
 
 PLACE_IS_FREE = "tooloo-place-is-free"
 """The signal to a run that waits for its place among those of its definition."""
+RUN_TASK = "tooloo-run-task"
+"""The workflow that schedules start."""
 FAIRNESS_CHARACTERS = 64
 """Temporal's limit of a fairness key."""
 

@@ -24,6 +24,7 @@ from models.identity import Caller, Role
 from models.workflows import SavedWorkflow, StoredDefinition, ValidatedWorkflow, Workflow, WorkflowSummary
 from services.orchestration import definitions
 from services.orchestration.graphs import graph_of, mermaid, svg
+from services.schedules.tasks import count_tasks
 from workflows.dag.compile import Compiled
 from workflows.dag.outline import outline
 from workflows.dag.plan import Plan
@@ -114,6 +115,10 @@ async def delete_workflow(workflow_id: WorkflowId, caller: AuthorDep, database: 
             await definitions.find_definition(connection, caller, workflow_id)
             raise ForbiddenError(f"{workflow_id} belongs to TooLoo itself.")
         await definitions.delete_definition(connection, caller, workflow_id)
+        if count := await count_tasks(connection, workflow_id):
+            raise ConflictError(
+                f"{workflow_id} is run by a schedule ({count}): delete the tasks first.", code="scheduled"
+            )
 
 
 @router.get("/workflow/{workflow_id}/versions")

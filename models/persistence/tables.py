@@ -129,6 +129,48 @@ runs = Table(
     ),
 )
 
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("owner_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String, nullable=False),
+    Column("schedule", JSONB, nullable=False),
+    Column("timezone", String, nullable=False),
+    Column("definition_id", String, nullable=False),
+    Column("target", JSONB, nullable=False),
+    Column("input", JSONB(none_as_null=False), nullable=False),
+    Column("policy", JSONB, nullable=False),
+    Column("revision", Integer, nullable=False, server_default=text("1")),
+    Column("told_revision", Integer, nullable=False, server_default=text("0")),
+    Column("told_at", DateTime(timezone=True)),
+    Column("paused", Boolean, nullable=False, server_default=text("false")),
+    _now("created_at"),
+    _now("updated_at"),
+    Column("deleted_at", DateTime(timezone=True)),
+    Index("ix_tasks_owner_id_created_at", "owner_id", "created_at", "id"),
+    Index("ix_tasks_definition_id", "definition_id", postgresql_where=text("deleted_at IS NULL")),
+)
+
+task_runs = Table(
+    "task_runs",
+    metadata,
+    Column("task_id", ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("planned_at", DateTime(timezone=True), primary_key=True),
+    Column("run_id", String, nullable=False),
+    Column("started_by", String, nullable=False),
+    Column("error", JSONB(none_as_null=True)),
+    _now("started_at"),
+)
+
+task_pauses = Table(
+    "task_pauses",
+    metadata,
+    Column("task_id", ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("paused_at", DateTime(timezone=True), primary_key=True, server_default=func.now()),
+    Column("resumed_at", DateTime(timezone=True)),
+)
+
 run_steps = Table(
     "run_steps",
     metadata,

@@ -79,6 +79,8 @@ _STEPS = tuple(
         "UPDATE audit SET target = 'user/' || :pseudonym WHERE target = 'user/' || :owner",
         """UPDATE audit SET detail = detail || jsonb_build_object('user_id', CAST(:pseudonym AS text))
            WHERE detail ->> 'user_id' = :owner""",
+        """UPDATE tasks SET owner_id = :pseudonym, name = 'erased', input = '{}', revision = revision + 1,
+                  deleted_at = coalesce(deleted_at, now()) WHERE owner_id = :owner""",
         "DELETE FROM users WHERE id = :owner",
     )
 )

@@ -33,6 +33,11 @@ async def user_exists(connection: AsyncConnection, user_id: str) -> bool:
     return await connection.scalar(select(users.c.id).where(users.c.id == user_id)) is not None
 
 
+async def timezone_of(connection: AsyncConnection, user_id: str) -> str | None:
+    """The IANA name of the zone that a user has chosen; None when they have not."""
+    return await connection.scalar(select(users.c.timezone).where(users.c.id == user_id))
+
+
 async def list_users(connection: AsyncConnection, limit: int, *, after: str | None = None) -> list[UserInfo]:
     """Users by id, those that follow `after`."""
     columns = (users.c.id, users.c.role, users.c.timezone, users.c.created_at)

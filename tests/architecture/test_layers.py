@@ -105,6 +105,8 @@ NO_OWNER = {
     "award_changes": "belongs to an award, which names its owner",
     "repositories": "what was loaded, by whomever; `repository_users` says who may see it",
     "repository_refs": "belongs to a repository",
+    "task_runs": "belongs to a task, which names its owner",
+    "task_pauses": "the same",
     "flow_counters": "a counter that definitions share by its key",
     "flow_counts": "which step of which run counted; the run has the owner",
 }

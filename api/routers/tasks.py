@@ -1,0 +1,350 @@
+"""Tasks: workflows and actions that run by a schedule."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import islice, takewhile
+from typing import Annotated, Any
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+import structlog
+from fastapi import Path, Query
+from pydantic import TypeAdapter
+from pydantic_core import from_json
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.responses import Response
+
+from api import runs as views
+from api.dependencies import AdminDep, CallerDep, PartsDep
+from api.idempotency import Answer
+from api.pagination import Instant, Page, PageDep, Text
+from api.parts import Parts
+from api.problems import is_unexpected
+from api.repeatable import IdempotencyDep
+from api.routing import resource
+from models.catalogue import CATALOGUE
+from models.errors import ForbiddenError, InvalidInputError, NotFoundError, Problem
+from models.identity import Caller, Role
+from models.persistence.audit import record_change
+from models.schedules import Form, Policy, Schedule
+from models.tasks import Backfill, ExecutedPending, NewTask, Preview, Previewed, Scheduled, Target, Task, TaskRun
+from services.identity.users import timezone_of
+from services.schedules import tasks
+from services.schedules.history import Started, not_started
+from services.schedules.tasks import StoredTask
+from services.schedules.text import describe
+from services.schedules.times import check_fires, fire_times
+from workflows.platform import action_definition_id
+from workflows.task_schedules import Counts, TaskSchedules
+
+_log = structlog.get_logger(__name__)
+router = resource("tasks")
+
+TaskId = Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$")]
+_CURSOR = TypeAdapter[tuple[datetime, str]](tuple[Instant, Text])
+_MOMENT_CURSOR = TypeAdapter[datetime](Instant)
+_FORM = TypeAdapter[Form](Schedule)
+_SHOWN = 10
+"""Fire times that an answer names."""
+_MOST_FILLED = 10_000
+"""Runs of one back-fill."""
+_SPANS = (timedelta(hours=1), timedelta(days=1), timedelta(days=40), timedelta(days=4_000))
+"""How far back to look for times that were due: no further than a page needs."""
+_PENDING = timedelta(days=7)
+"""How far back `execute-pending` looks."""
+
+
+@router.post("/task/schedule", status_code=201, response_model=Scheduled)
+async def schedule_task(new: NewTask, caller: CallerDep, parts: PartsDep, idempotency: IdempotencyDep) -> Response:
+    """Run something by a schedule. Nothing is kept of one that never fires, or whose target or input does not fit."""
+    definition = await _target(parts, caller, new)
+    task_id = str(uuid4())
+
+    async def accept() -> Answer:
+        zone = await _zone(connection, caller, new.timezone)
+        shown = _scheduled(task_id, new, zone)
+        await tasks.create_task(connection, _stored(task_id, caller.user_id, new, zone, definition))
+        return Answer.of(201, shown)
+
+    async with parts.database.begin() as connection:
+        answer = await idempotency.answer_once(connection, accept)
+    await _tell(parts, from_json(answer.body)["id"])
+    return answer.response()
+
+
+@router.post("/task/preview")
+async def preview_schedule(asked: Preview, caller: CallerDep, parts: PartsDep) -> Previewed:
+    """When a schedule would fire, before anything is created."""
+    async with parts.autocommit.connect() as connection:
+        zone = await _zone(connection, caller, asked.timezone)
+    after = asked.from_ or datetime.now(UTC)
+    check_fires(asked.schedule, zone, after)
+    times = islice(fire_times(asked.schedule, zone, after), asked.count)
+    return Previewed(next=tuple(times), text=describe(asked.schedule, zone))
+
+
+@router.post("/task/execute-pending")
+async def execute_pending(caller: AdminDep, parts: PartsDep) -> ExecutedPending:
+    """Start everything that was due within the last week and has not started, whoever's it is; once."""
+    now = datetime.now(UTC)
+    started, touched = 0, list[str]()
+    place: tuple[datetime, str] | None = None
+    while True:
+        async with parts.database.connect() as connection:
+            rows = await tasks.list_tasks(connection, caller, name=None, paused=False, before=place, limit=200)
+        for row in rows:
+            async with parts.database.connect() as connection:
+                _, missing = await _history(connection, caller, row, since=now - _PENDING, before=now, limit=1_000)
+            due = [at for at, outcome in missing if outcome == "missed"]
+            if due:
+                await TaskSchedules(parts.temporal).fill_in(row.id, [(at, at) for at in due])
+                started += len(due)
+                touched.append(row.id)
+        if len(rows) < 200:  # noqa: PLR2004 - the last page
+            break
+        place = (rows[-1].created_at, rows[-1].id)
+    async with parts.database.begin() as connection:
+        await record_change(connection, caller.user_id, "task.execute-pending", "task", {"started": started})
+    return ExecutedPending(started=started, tasks=tuple(touched))
+
+
+@router.get("/task/scheduled")
+async def list_tasks(
+    caller: CallerDep,
+    parts: PartsDep,
+    page: PageDep,
+    name: Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$", description="Part of the name.")] = None,
+    paused: bool | None = None,
+) -> Page[Task]:
+    """One's own tasks, newest first; everybody's for admins."""
+    async with parts.autocommit.connect() as connection:
+        rows = await tasks.list_tasks(
+            connection, caller, name=name, paused=paused, before=page.after(_CURSOR), limit=page.rows
+        )
+    return page.page([_task(row, None) for row in rows], lambda task: (task.created_at, task.id))
+
+
+@router.get("/task/{task_id}")
+async def get_task(task_id: TaskId, caller: CallerDep, parts: PartsDep) -> Task:
+    """A task, and what Temporal counts of it."""
+    async with parts.autocommit.connect() as connection:
+        row = await tasks.find_task(connection, caller, task_id)
+    return _task(row, await TaskSchedules(parts.temporal).counts(task_id))
+
+
+@router.put("/task/{task_id}")
+async def change_task(task_id: TaskId, new: NewTask, caller: CallerDep, parts: PartsDep) -> Scheduled:
+    """Change a task; what it has run stays. A run under way goes on as it began."""
+    definition = await _target(parts, caller, new)
+    async with parts.database.begin() as connection:
+        row = await tasks.find_task(connection, caller, task_id, lock=True)
+        zone = await _zone(connection, caller, new.timezone)
+        shown = _scheduled(task_id, new, zone)
+        await tasks.change_task(connection, caller, _stored(task_id, row.owner_id, new, zone, definition))
+    await _tell(parts, task_id)
+    return shown
+
+
+@router.delete("/task/{task_id}", status_code=204)
+async def delete_task(task_id: TaskId, caller: CallerDep, parts: PartsDep) -> None:
+    """Run a task no more. A run under way goes on."""
+    async with parts.database.begin() as connection:
+        await tasks.delete_task(connection, caller, task_id)
+    await _tell(parts, task_id)
+
+
+@router.post("/task/{task_id}/pause")
+async def pause_task(task_id: TaskId, caller: CallerDep, parts: PartsDep) -> Task:
+    """Let a task rest: times that come meanwhile are not made up for."""
+    return await _pause(parts, caller, task_id, paused=True)
+
+
+@router.post("/task/{task_id}/resume")
+async def resume_task(task_id: TaskId, caller: CallerDep, parts: PartsDep) -> Task:
+    """Let a task go on, also one that a failure has paused."""
+    return await _pause(parts, caller, task_id, paused=False)
+
+
+@router.post("/task/{task_id}/trigger", status_code=202)
+async def trigger_task(task_id: TaskId, caller: CallerDep, parts: PartsDep) -> dict[str, str]:
+    """Run a task now, once, whether or not it is paused; after a run under way, if its policy is to skip."""
+    async with parts.database.begin() as connection:
+        row = await tasks.find_task(connection, caller, task_id)
+        await record_change(connection, caller.user_id, "task.trigger", f"task/{task_id}")
+    await TaskSchedules(parts.temporal).trigger(task_id, Policy.model_validate(row.policy))
+    return {"id": task_id}
+
+
+@router.post("/task/{task_id}/backfill", status_code=202)
+async def backfill_task(task_id: TaskId, span: Backfill, caller: CallerDep, parts: PartsDep) -> Previewed:
+    """Run what the schedule says for a time that has passed, one run after the other; each time once."""
+    async with parts.autocommit.connect() as connection:
+        row = await tasks.find_task(connection, caller, task_id)
+    form, zone = _FORM.validate_python(row.schedule), ZoneInfo(row.timezone)
+    _check_span(span)
+    unbounded = form.model_copy(update={"max_runs": None})
+    times = fire_times(unbounded, zone, span.from_ - timedelta(seconds=1), row.policy.get("dst", "exact"))
+    due = list(islice(takewhile(lambda at: at <= span.to, times), _MOST_FILLED + 1))
+    if len(due) > _MOST_FILLED:
+        raise _refused("/to", "too-large", f"These are more than the {_MOST_FILLED:,} runs of one back-fill.")
+    async with parts.database.begin() as connection:
+        await record_change(connection, caller.user_id, "task.backfill", f"task/{task_id}", {"runs": len(due)})
+    if due:
+        await TaskSchedules(parts.temporal).fill_in(task_id, [(span.from_, span.to)])
+    return Previewed(next=tuple(due[:_SHOWN]), text=f"{len(due):,} runs")
+
+
+@router.get("/task/{task_id}/history")
+async def list_task_history(task_id: TaskId, caller: CallerDep, parts: PartsDep, page: PageDep) -> Page[TaskRun]:
+    """The times at which a task was to run, the latest first: what became of them, and their runs."""
+    before = page.after(_MOMENT_CURSOR) or datetime.now(UTC) + timedelta(seconds=1)
+    async with parts.database.connect() as connection:
+        row = await tasks.find_task(connection, caller, task_id)
+        started, missing = await _history(
+            connection, caller, row, since=datetime.min.replace(tzinfo=UTC), before=before, limit=page.rows
+        )
+    items = [_task_run(parts, one) for one in started]
+    items += [TaskRun(planned_at=at, started_at=None, outcome=outcome, run_id=None) for at, outcome in missing]
+    items.sort(key=lambda one: one.planned_at, reverse=True)
+    return page.page(items, lambda one: one.planned_at)
+
+
+async def _history(
+    connection: AsyncConnection, caller: Caller, row: Row[Any], *, since: datetime, before: datetime, limit: int
+) -> tuple[list[Started], list[tuple[datetime, Any]]]:
+    """Planned times that have had their runs, and those that were due without."""
+    started = await tasks.list_task_runs(connection, caller, row.id, since=since, before=before, limit=limit)
+    pauses = await tasks.list_pauses(connection, row.id)
+    first = started[-1].planned_at if len(started) == limit else since
+    due = _due(row, max(first, row.updated_at, since), before, limit)
+    return started, not_started(due, started, pauses, datetime.now(UTC))
+
+
+def _due(row: Row[Any], since: datetime, before: datetime, limit: int) -> Sequence[datetime]:
+    """The last times of a schedule between two instants, at most so many."""
+    form, zone = _FORM.validate_python(row.schedule), ZoneInfo(row.timezone)
+    unbounded = form.model_copy(update={"max_runs": None})
+    found: list[datetime] = []
+    for span in _SPANS:
+        begin = max(since, before - span)
+        times = fire_times(unbounded, zone, begin, row.policy.get("dst", "exact"))
+        found = list(takewhile(lambda at: at < before, times))
+        if len(found) >= limit or begin == since:
+            break
+    return found[-limit:]
+
+
+async def _target(parts: Parts, caller: Caller, new: NewTask) -> str:
+    """The definition that a task runs. Raises InvalidInputError at the field, ForbiddenError for learners."""
+    target = new.target
+    if target.intent is not None:
+        raise _refused("/target/intent", "not-supported-yet", "Intents cannot be scheduled yet.")
+    if caller.role is Role.LEARNER:
+        raise ForbiddenError("Learners schedule intents only.")
+    place = "workflow" if target.workflow is not None else "action"
+    try:
+        compiled = await views.find_runnable(parts, caller, await _definition_id(parts, caller, target))
+    except NotFoundError as error:
+        raise _refused(f"/target/{place}", f"unknown-{place}", f"There is no such {place}.") from error
+    views.check_input(compiled, new.input)
+    return compiled.plan.workflow
+
+
+async def _definition_id(parts: Parts, caller: Caller, target: Target) -> str:
+    if target.workflow is not None:
+        return target.workflow
+    foreign = await parts.compiled.foreign_actions()
+    spec = CATALOGUE.get(str(target.action)) or next((one for one in foreign if one.type == target.action), None)
+    if spec is None or caller.role not in spec.roles:
+        raise NotFoundError("There is no such action.")
+    return action_definition_id(spec)
+
+
+async def _zone(connection: AsyncConnection, caller: Caller, name: str | None) -> ZoneInfo:
+    return ZoneInfo(name or await timezone_of(connection, caller.user_id) or "UTC")
+
+
+def _stored(task_id: str, owner_id: str, new: NewTask, zone: ZoneInfo, definition: str) -> StoredTask:
+    return StoredTask(
+        id=task_id,
+        owner_id=owner_id,
+        name=new.name,
+        schedule=new.schedule.model_dump(mode="json", exclude_none=True),
+        timezone=zone.key,
+        definition_id=definition,
+        target=new.target.model_dump(mode="json", exclude_none=True),
+        input=new.input,
+        policy=new.policy.model_dump(mode="json"),
+    )
+
+
+def _scheduled(task_id: str, new: NewTask, zone: ZoneInfo) -> Scheduled:
+    """The answer to a schedule. Raises InvalidInputError when it never fires."""
+    now = datetime.now(UTC)
+    check_fires(new.schedule, zone, now)
+    times = islice(fire_times(new.schedule, zone, now, new.policy.dst), _SHOWN)
+    return Scheduled(id=task_id, next=tuple(times), text=describe(new.schedule, zone))
+
+
+def _task(row: Row[Any], counts: Counts | None) -> Task:
+    form, zone = _FORM.validate_python(row.schedule), ZoneInfo(row.timezone)
+    paused = row.paused or (counts is not None and counts.paused)
+    times = fire_times(form, zone, datetime.now(UTC), row.policy.get("dst", "exact"))
+    return Task(
+        id=row.id,
+        name=row.name,
+        owner_id=row.owner_id,
+        schedule=form,
+        timezone=row.timezone,
+        target=Target.model_validate(row.target),
+        input=row.input,
+        policy=row.policy,
+        text=describe(form, zone),
+        next=() if paused else tuple(islice(times, _SHOWN)) if counts is None else counts.next[:_SHOWN],
+        paused=paused,
+        skipped=None if counts is None else counts.skipped,
+        missed=None if counts is None else counts.missed,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        links={"self": f"/api/v1/task/{row.id}", "history": f"/api/v1/task/{row.id}/history"},
+    )
+
+
+def _task_run(parts: Parts, one: Started) -> TaskRun:
+    return TaskRun(
+        planned_at=one.planned_at,
+        started_at=one.started_at,
+        outcome=one.outcome,
+        run_id=None if one.status is None else one.run_id,
+        error=one.error,
+        links={} if one.workflow is None else views.run_links(parts, one.workflow, one.run_id),
+    )
+
+
+async def _pause(parts: Parts, caller: Caller, task_id: str, *, paused: bool) -> Task:
+    async with parts.database.begin() as connection:
+        await tasks.set_paused(connection, caller, task_id, paused=paused)
+    await _tell(parts, task_id)
+    return await get_task(task_id, caller, parts)
+
+
+async def _tell(parts: Parts, task_id: str) -> None:
+    """Let Temporal know. While it is away, that is left to the reconciler."""
+    try:
+        await tasks.tell(parts.database, TaskSchedules(parts.temporal), task_id)
+    except Exception as error:
+        if is_unexpected(error):
+            raise
+        _log.warning("a schedule is left to the reconciler", task_id=task_id, error=type(error).__name__)
+
+
+def _check_span(span: Backfill) -> None:
+    if span.to < span.from_:
+        raise _refused("/to", "end-before-start", "`to` is before `from`.")
+    if span.to > datetime.now(UTC):
+        raise _refused("/to", "in-future", "`to` has not come yet: a back-fill is of times that have passed.")
+
+
+def _refused(pointer: str, code: str, message: str) -> InvalidInputError:
+    return InvalidInputError(message, problems=[Problem(pointer=pointer, code=code, message=message)])

@@ -1,0 +1,201 @@
+"""Tasks on the real server: they fire, pause, are triggered, filled in, changed and deleted."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from httpx2 import AsyncClient
+from sqlalchemy import select, update
+from temporalio.service import RPCError
+
+from models.identity import Caller, Role
+from models.persistence.tables import tasks as table
+from services.schedules import tasks
+from tests.e2e.conftest import Platform, step
+from workflows.task_schedules import TaskSchedules
+
+Json = dict[str, Any]
+NEVER_SOON = {"type": "daily", "at": "02:30"}
+
+
+async def until(client: AsyncClient, path: str, holds: Callable[[Json], bool]) -> Json:
+    async with asyncio.timeout(60):
+        while not holds(shown := (await client.get(path)).json()):  # noqa: ASYNC110 - a schedule fires
+            await asyncio.sleep(0.1)
+    return shown
+
+
+@pytest.fixture
+async def root(platform: Platform, admin: AsyncClient) -> AsyncClient:
+    definition: Json = {"id": "count", "steps": [step("c", "count", input={"key": "from:input.key"})]}
+    definition["input"] = {"type": "object", "properties": {"key": {"type": "string"}}, "required": ["key"]}
+    assert (await admin.post("/workflow", json=definition)).status_code == 201
+    return admin
+
+
+def task(schedule: Json, key: str = "k", **more: Any) -> Json:
+    return {"name": "a task", "schedule": schedule, "target": {"workflow": "count"}, "input": {"key": key}, **more}
+
+
+async def post(client: AsyncClient, body: Json) -> str:
+    answer = await client.post("/task/schedule", json=body)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["id"]
+
+
+async def count(client: AsyncClient, key: str) -> int:
+    answer = await client.get(f"/flow/counters/{key}")
+    return answer.json()["value"] if answer.status_code == 200 else 0
+
+
+async def history(client: AsyncClient, task_id: str) -> list[Json]:
+    return (await client.get(f"/task/{task_id}/history")).json()["items"]
+
+
+async def test_a_task_fires_rests_goes_on_and_ends(root: AsyncClient) -> None:
+    task_id = await post(root, task({"type": "interval", "every_seconds": 1}, "fires"))
+    ran = await until(root, f"/task/{task_id}/history", lambda page: len(page["items"]) >= 2)
+    times = [datetime.fromisoformat(item["planned_at"]) for item in ran["items"]]
+    assert times == sorted(times, reverse=True)
+    assert {at.microsecond for at in times} == {0}
+    done = await until(
+        root, f"/task/{task_id}/history", lambda page: any(one["outcome"] == "completed" for one in page["items"])
+    )
+    item = next(one for one in done["items"] if one["outcome"] == "completed")
+    run = (await root.get(f"/runs/{item['run_id']}")).json()
+    assert (run["workflow"], run["trigger"], run["status"]) == ("count", "schedule", "completed")
+    assert datetime.fromisoformat(item["started_at"]) >= datetime.fromisoformat(item["planned_at"])
+    paused = (await root.post(f"/task/{task_id}/pause")).json()
+    assert (paused["paused"], paused["next"]) == (True, [])
+    await until(root, f"/task/{task_id}/history", lambda page: all(o["outcome"] != "running" for o in page["items"]))
+    before = await count(root, "fires")
+    assert (await root.post(f"/task/{task_id}/trigger")).status_code == 202
+    async with asyncio.timeout(30):
+        while await count(root, "fires") == before:  # noqa: ASYNC110 - a run counts
+            await asyncio.sleep(0.1)
+    assert await count(root, "fires") == before + 1, "triggered once, and nothing fires while it rests"
+    resumed = (await root.post(f"/task/{task_id}/resume")).json()
+    assert (resumed["paused"], len(resumed["next"])) == (False, 10)
+    assert (await root.delete(f"/task/{task_id}")).status_code == 204
+    assert (await root.get(f"/task/{task_id}")).status_code == 404
+
+
+async def test_past_times_are_filled_in_once(root: AsyncClient) -> None:
+    task_id = await post(root, task({"type": "cron", "cron": "0 */6 * * *"}, "filled", timezone="UTC"))
+    day = (datetime.now(UTC) - timedelta(days=3)).replace(hour=0, minute=0, second=0, microsecond=0)
+    span = {"from": day.isoformat(), "to": (day + timedelta(hours=18)).isoformat()}
+    done: Json = {}
+    for _ in range(2):
+        answer = await root.post(f"/task/{task_id}/backfill", json=span)
+        assert answer.status_code == 202, answer.text
+        assert [datetime.fromisoformat(at) for at in answer.json()["next"]] == [
+            day + timedelta(hours=hours) for hours in (0, 6, 12, 18)
+        ]
+        done = await until(
+            root,
+            f"/task/{task_id}/history",
+            lambda page: [one["outcome"] for one in page["items"]] == ["completed"] * 4,
+        )
+    assert [datetime.fromisoformat(one["planned_at"]).hour for one in done["items"]] == [18, 12, 6, 0]
+    assert await count(root, "filled") == 4
+    await root.delete(f"/task/{task_id}")
+
+
+async def test_what_is_wrong_is_told_and_nothing_is_kept(root: AsyncClient, platform: Platform) -> None:
+    cases: list[tuple[Json, str, str]] = [
+        (task({"type": "cron", "cron": "0 9 * *"}), "/schedule/cron", "bad-cron"),
+        (task({"type": "cron", "cron": "0 0 31 2 *"}), "/schedule/cron", "bad-cron"),
+        (task({"type": "interval", "every_seconds": 0}), "/schedule/every_seconds", "greater-than-equal"),
+        (task({"type": "interval", "every_seconds": 0.001}), "/schedule/every_seconds", "int-from-float"),
+        (task(NEVER_SOON, timezone="US/Pacific-New"), "/timezone", "unknown-timezone"),
+        (task({**NEVER_SOON, "start": "2030-01-01T00:00:00Z", "end": "2029-01-01T00:00:00Z"}), "/schedule/end",
+         "end-before-start"),
+        (task({"type": "once", "at": "2020-01-01T00:00:00Z"}), "/schedule/at", "never-fires"),
+        ({**task(NEVER_SOON), "target": {"workflow": "nothing"}}, "/target/workflow", "unknown-workflow"),
+        ({**task(NEVER_SOON), "target": {"action": "no.thing"}}, "/target/action", "unknown-action"),
+        ({**task(NEVER_SOON), "target": {"intent": "search"}}, "/target/intent", "not-supported-yet"),
+        ({**task(NEVER_SOON), "input": {}}, "/input", "missing-field"),
+    ]  # fmt: skip
+    for body, pointer, code in cases:
+        answer = await root.post("/task/schedule", json=body)
+        assert answer.status_code == 422, (pointer, answer.text)
+        found = [(error["pointer"], error["code"]) for error in answer.json()["errors"]]
+        assert found[0][0].startswith(pointer), found
+        assert found[0][1] == code or code not in {"bad-cron", "unknown-timezone", "never-fires"}, found
+    assert (await root.get("/task/scheduled")).json()["items"] == []
+    async with platform.database.connect() as connection:
+        assert (await connection.execute(select(table))).all() == []
+
+
+async def test_tasks_are_their_owner_s(root: AsyncClient, platform: Platform) -> None:
+    task_id = await post(root, task(NEVER_SOON, timezone="America/New_York"))
+    async with await platform.client("ann", Role.AUTHOR) as ann, await platform.client("ada", Role.LEARNER) as ada:
+        assert (await ada.post("/task/schedule", json=task(NEVER_SOON))).status_code == 403
+        for client in (ann, ada):
+            assert (await client.get("/task/scheduled")).json()["items"] == []
+            for asked in ("GET ", "DELETE ", "POST /pause", "POST /trigger", "GET /history"):
+                method, path = asked.split(" ")
+                answer = await client.request(method, f"/task/{task_id}{path}")
+                assert answer.status_code == 404, (asked, answer.text)
+            assert (await client.put(f"/task/{task_id}", json=task(NEVER_SOON))).status_code in {403, 404}
+            assert (await client.post("/task/execute-pending")).status_code == 403
+    assert (await root.delete("/workflow/count")).json()["code"] == "scheduled"
+    (shown,) = (await root.get("/task/scheduled", params={"name": "TASK"})).json()["items"]
+    assert (shown["id"], shown["text"], shown["timezone"]) == (task_id, shown["text"], "America/New_York")
+    assert (await root.get("/task/scheduled", params={"name": "other"})).json()["items"] == []
+    changed = await root.put(f"/task/{task_id}", json={**task({"type": "daily", "at": "03:00"}), "name": "renamed"})
+    assert changed.status_code == 200, changed.text
+    assert (await root.get(f"/task/{task_id}")).json()["name"] == "renamed"
+    assert (await root.delete(f"/task/{task_id}")).status_code == 204
+    assert (await root.delete("/workflow/count")).status_code == 204
+
+
+async def test_what_was_recorded_and_not_told_is_told_later(root: AsyncClient, platform: Platform) -> None:
+    task_id = await post(root, task(NEVER_SOON))
+    schedules = TaskSchedules(platform.temporal)
+    await schedules.remove(task_id)  # as if the process had ended between the record and the telling
+    async with platform.database.begin() as connection:
+        await connection.execute(update(table).where(table.c.id == task_id).values(told_revision=0))
+    run = (await root.post("/actions/orchestration.reconcile-runs/execute?wait=60", json={"input": {}})).json()
+    assert run["output"]["told"] == 1, run
+    assert len((await root.get(f"/task/{task_id}")).json()["next"]) == 10
+    async with platform.database.begin() as connection:
+        await tasks.delete_task(connection, Caller(user_id="root", role=Role.ADMIN), task_id)
+    await root.post("/actions/orchestration.reconcile-runs/execute?wait=60", json={"input": {}})
+    with pytest.raises(RPCError):
+        await platform.temporal.get_schedule_handle(f"task-{task_id}").describe()
+
+
+async def test_what_was_missed_is_executed_once(root: AsyncClient, platform: Platform) -> None:
+    task_id = await post(root, task({"type": "cron", "cron": "0 * * * *"}, "pending", timezone="UTC"))
+    past = datetime.now(UTC) - timedelta(hours=3)
+    async with platform.database.begin() as connection:
+        await connection.execute(update(table).where(table.c.id == task_id).values(created_at=past, updated_at=past))
+    missed = [one for one in await history(root, task_id) if one["outcome"] == "missed"]
+    assert len(missed) in {2, 3}
+    answer = (await root.post("/task/execute-pending")).json()
+    assert answer == {"started": len(missed), "tasks": [task_id]}
+    await until(
+        root, f"/task/{task_id}/history", lambda page: {one["outcome"] for one in page["items"]} == {"completed"}
+    )
+    assert (await root.post("/task/execute-pending")).json()["started"] == 0
+    assert await count(root, "pending") == len(missed)
+
+
+async def test_a_run_that_fails_pauses_its_task_where_the_policy_says_so(root: AsyncClient) -> None:
+    failing = {"id": "fails", "steps": [step("f", "fail", input={"message": "no"}, retry={"max_attempts": 1})]}
+    assert (await root.post("/workflow", json=failing)).status_code == 201
+    body = {
+        "name": "failing",
+        "schedule": {"type": "interval", "every_seconds": 1},
+        "target": {"workflow": "fails"},
+        "policy": {"pause_on_failure": True},
+    }
+    task_id = await post(root, body)
+    shown = await until(root, f"/task/{task_id}", lambda one: one["paused"])
+    assert shown["next"] == []
+    assert (await history(root, task_id))[-1]["outcome"] == "failed"
+    assert (await root.post(f"/task/{task_id}/resume")).json()["paused"] is False
+    await root.delete(f"/task/{task_id}")
