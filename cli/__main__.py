@@ -30,13 +30,14 @@ _MODULES = {
     "action": "actions",
     "actions": "actions",
     "search": "search",
+    "schedule": "schedule",
     "keys": "keys",
     "secrets": "secrets",
     "archive": "archive",
     "prepare": "prepare",
 }
 """Of each command, in the order of the help: the module of `cli.commands` that has it, as a function or a group."""
-_GROUPS = frozenset({"keys", "secrets", "archive"})
+_GROUPS = frozenset({"schedule", "keys", "secrets", "archive"})
 _PASS_ON = frozenset({"test", "bench"})
 """Their arguments are for the program they start."""
 _HIDDEN = frozenset({"prepare"})

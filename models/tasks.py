@@ -111,6 +111,12 @@ class ExecutedPending(Contract):
     """Ids."""
 
 
+class Triggered(Contract):
+    """The answer to a trigger."""
+
+    id: str
+
+
 class Backfill(Contract):
     """Body of `POST /task/{id}/backfill`: run what the schedule says for a time that has passed."""
 

@@ -28,7 +28,18 @@ from models.errors import ForbiddenError, InvalidInputError, NotFoundError, Prob
 from models.identity import Caller, Role
 from models.persistence.audit import record_change
 from models.schedules import Form, Policy, Schedule
-from models.tasks import Backfill, ExecutedPending, NewTask, Preview, Previewed, Scheduled, Target, Task, TaskRun
+from models.tasks import (
+    Backfill,
+    ExecutedPending,
+    NewTask,
+    Preview,
+    Previewed,
+    Scheduled,
+    Target,
+    Task,
+    TaskRun,
+    Triggered,
+)
 from services.identity.users import timezone_of
 from services.schedules import tasks
 from services.schedules.history import Started, not_started
@@ -166,14 +177,19 @@ async def resume_task(task_id: TaskId, caller: CallerDep, parts: PartsDep) -> Ta
     return await _pause(parts, caller, task_id, paused=False)
 
 
-@router.post("/task/{task_id}/trigger", status_code=202)
-async def trigger_task(task_id: TaskId, caller: CallerDep, parts: PartsDep) -> dict[str, str]:
+@router.post("/task/{task_id}/trigger", status_code=202, response_model=Triggered)
+async def trigger_task(task_id: TaskId, caller: CallerDep, parts: PartsDep, idempotency: IdempotencyDep) -> Response:
     """Run a task now, once, whether or not it is paused; after a run under way, if its policy is to skip."""
-    async with parts.database.begin() as connection:
+
+    async def accept() -> Answer:
         row = await tasks.find_task(connection, caller, task_id)
         await record_change(connection, caller.user_id, "task.trigger", f"task/{task_id}")
-    await TaskSchedules(parts.temporal).trigger(task_id, Policy.model_validate(row.policy))
-    return {"id": task_id}
+        await TaskSchedules(parts.temporal).trigger(task_id, Policy.model_validate(row.policy))
+        return Answer.of(202, Triggered(id=task_id))
+
+    async with parts.database.begin() as connection:
+        answer = await idempotency.answer_once(connection, accept)
+    return answer.response()
 
 
 @router.post("/task/{task_id}/backfill", status_code=202)

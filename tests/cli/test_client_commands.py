@@ -259,6 +259,35 @@ def test_secrets_are_listed_and_deleted(platform: RecordedPlatform) -> None:
     assert tooloo("secrets", "delete", "gitlab").code == 3
 
 
+TASK = {"name": "nightly", "schedule": {"type": "daily", "at": "02:30"}, "target": {"workflow": "hello"}, "input": {}}
+FIRES = {"next": ["2027-03-13T02:30:00-05:00"], "text": "every day at 02:30, UTC"}
+
+
+def test_tasks_are_made_shown_and_deleted(platform: RecordedPlatform, tmp_path: Path) -> None:
+    file = tmp_path / "task.yaml"
+    file.write_text(json.dumps(TASK))
+    one = {"id": "t1", "owner_id": "ada", "timezone": "UTC", "policy": {}, "paused": False, "skipped": 0, "missed": 0}
+    shown = TASK | FIRES | one | {"created_at": STARTED_AT, "updated_at": ENDED_AT, "links": {}}
+    ran = {"planned_at": STARTED_AT, "started_at": STARTED_AT, "outcome": "completed", "run_id": "r1"}
+    platform.answers("POST", "/task/preview", Reply(200, FIRES))
+    platform.answers("POST", "/task/schedule", Reply(201, FIRES | {"id": "t1"}))
+    platform.answers("GET", "/task/scheduled", Reply(200, {"items": [shown], "next_cursor": None}))
+    platform.answers("GET", "/task/t1/history", Reply(200, {"items": [ran], "next_cursor": None}))
+    platform.answers("PUT", "/task/t1", Reply(200, FIRES | {"id": "t1"}))
+    platform.answers("DELETE", "/task/t1", Reply(204))
+    assert "2027-03-13T02:30:00-05:00" in tooloo("schedule", "preview", str(file)).out
+    assert tooloo("schedule", "add", str(file)).out.startswith("t1\nevery day")
+    assert "nightly" in tooloo("schedule", "list").out
+    assert "completed" in tooloo("schedule", "history", "t1").out
+    assert tooloo("schedule", "change", "t1", str(file)).code == 0
+    for what in ("pause", "resume", "trigger"):
+        platform.answers("POST", f"/task/t1/{what}", Reply(202, {"id": "t1"}))
+        assert tooloo("schedule", what, "t1", "--json").document == {"id": "t1"}
+    assert tooloo("schedule", "delete", "t1").code == 0
+    assert tooloo("schedule", "delete", "t2").code == 3
+    assert [request.content for request in platform.received[:2]] == [{"schedule": TASK["schedule"]}, TASK]
+
+
 def test_archived_months_are_listed(platform: RecordedPlatform) -> None:
     month = {"month": "2024-03", "file": "2024-03.ab.parquet", "rows": 12345, "bytes": 9, "sha256": "ab"}
     listed = {"items": [{**month, "created_at": ENDED_AT}], "next_cursor": None}
