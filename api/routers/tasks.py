@@ -1,6 +1,6 @@
 """Tasks: workflows and actions that run by a schedule."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 from typing import Annotated, Any
@@ -62,6 +62,8 @@ _MOST_FILLED = 10_000
 """Runs of one back-fill."""
 _SPANS = (timedelta(hours=1), timedelta(days=1), timedelta(days=40), timedelta(days=4_000))
 """How far back to look for times that were due: no further than a page needs."""
+_BATCH = 200
+"""Tasks that are looked at between two readings of the list."""
 _PENDING = timedelta(days=7)
 """How far back `execute-pending` looks."""
 
@@ -103,7 +105,7 @@ async def execute_pending(caller: AdminDep, parts: PartsDep) -> ExecutedPending:
     place: tuple[datetime, str] | None = None
     while True:
         async with parts.database.connect() as connection:
-            rows = await tasks.list_tasks(connection, caller, name=None, paused=False, before=place, limit=200)
+            rows = await tasks.list_tasks(connection, caller, name=None, paused=False, before=place, limit=_BATCH)
         for row in rows:
             async with parts.database.connect() as connection:
                 _, missing = await _history(connection, caller, row, since=now - _PENDING, before=now, limit=1_000)
@@ -112,7 +114,7 @@ async def execute_pending(caller: AdminDep, parts: PartsDep) -> ExecutedPending:
                 await TaskSchedules(parts.temporal).fill_in(row.id, [(at, at) for at in due])
                 started += len(due)
                 touched.append(row.id)
-        if len(rows) < 200:  # noqa: PLR2004 - the last page
+        if len(rows) < _BATCH:
             break
         place = (rows[-1].created_at, rows[-1].id)
     async with parts.database.begin() as connection:
@@ -197,10 +199,8 @@ async def backfill_task(task_id: TaskId, span: Backfill, caller: CallerDep, part
     """Run what the schedule says for a time that has passed, one run after the other; each time once."""
     async with parts.autocommit.connect() as connection:
         row = await tasks.find_task(connection, caller, task_id)
-    form, zone = _FORM.validate_python(row.schedule), ZoneInfo(row.timezone)
     _check_span(span)
-    unbounded = form.model_copy(update={"max_runs": None})
-    times = fire_times(unbounded, zone, span.from_ - timedelta(seconds=1), row.policy.get("dst", "exact"))
+    times = _times_of(row, span.from_ - timedelta(seconds=1))
     due = list(islice(takewhile(lambda at: at <= span.to, times), _MOST_FILLED + 1))
     if len(due) > _MOST_FILLED:
         raise _refused("/to", "too-large", f"These are more than the {_MOST_FILLED:,} runs of one back-fill.")
@@ -239,16 +239,19 @@ async def _history(
 
 def _due(row: Row[Any], since: datetime, before: datetime, limit: int) -> Sequence[datetime]:
     """The last times of a schedule between two instants, at most so many."""
-    form, zone = _FORM.validate_python(row.schedule), ZoneInfo(row.timezone)
-    unbounded = form.model_copy(update={"max_runs": None})
     found: list[datetime] = []
     for span in _SPANS:
         begin = max(since, before - span)
-        times = fire_times(unbounded, zone, begin, row.policy.get("dst", "exact"))
-        found = list(takewhile(lambda at: at < before, times))
+        found = list(takewhile(lambda at: at < before, _times_of(row, begin)))
         if len(found) >= limit or begin == since:
             break
     return found[-limit:]
+
+
+def _times_of(row: Row[Any], after: datetime) -> Iterator[datetime]:
+    """When a task fires after an instant, however often it has run."""
+    form, policy = _FORM.validate_python(row.schedule), Policy.model_validate(row.policy)
+    return fire_times(form.model_copy(update={"max_runs": None}), ZoneInfo(row.timezone), after, policy.dst)
 
 
 async def _target(parts: Parts, caller: Caller, new: NewTask) -> str:
