@@ -12,7 +12,7 @@ from models.errors import TooLooError
 from models.orchestration import Reconciled, ReconcileRuns
 from models.runs import Failure, LiveRun, RunStatus
 from services.orchestration.runs import close_run, mark_running, open_runs
-from services.schedules.tasks import Schedules, tell, untold
+from services.schedules.telling import Schedules, compare, tell, untold
 
 _log = structlog.get_logger(__name__)
 
@@ -44,9 +44,11 @@ class OrchestrationActivities:
     async def reconcile_runs(self, _input: ReconcileRuns, step: Step) -> Reconciled:
         """Start what was accepted and never started; close what was terminated or timed out outside of the engine.
 
-        And tell Temporal of schedules what it does not know, since somebody ended between the record and the telling.
+        And tell Temporal of schedules what it does not know, since somebody ended between the record and the telling;
+        then mend whatever else differs.
         """
         told = await self._tell()
+        mended = await compare(self._database, self._schedules)
         before = datetime.now(UTC) - SETTLING
         checked = started = closed = 0
         after = ""
@@ -62,7 +64,7 @@ class OrchestrationActivities:
                 checked += 1
                 step.report({"checked": checked})
             if len(rows) < PAGE:
-                return Reconciled(checked=checked, started=started, closed=closed, told=told)
+                return Reconciled(checked=checked, started=started, closed=closed, told=told, mended=mended)
             after = rows[-1].run_id
 
     async def _tell(self) -> int:

@@ -1,6 +1,6 @@
 """Local activities of the task workflow."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
 from uuid import NAMESPACE_URL, uuid5
 
@@ -8,14 +8,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from models.errors import TooLooError
-from models.identity import Caller
+from models.errors import NotFoundError, TooLooError
+from models.identity import SYSTEM, Caller
 from models.runs import Failure
 from models.tasks import OpenedTaskRun, OpenTaskRun
 from models.workflows import ChildPlan
 from services.orchestration import definitions
 from services.orchestration.runs import NewRun, mark_running, open_run
-from services.schedules import tasks
+from services.schedules import task_runs, tasks
+from services.schedules.telling import Schedules, tell
+from services.schedules.times import SECOND
 
 _AT_ONCE = timedelta(seconds=5)
 
@@ -31,38 +33,46 @@ class Plans(Protocol):
 class TaskActivities:
     """May be done again: what is recorded first holds."""
 
-    def __init__(self, database: AsyncEngine, plans: Plans) -> None:
+    def __init__(self, database: AsyncEngine, plans: Plans, schedules: Schedules) -> None:
         self._database = database
         self._plans = plans
+        self._schedules = schedules
 
     @activity.defn(name="orchestration.open-task-run")
     async def open_task_run(self, asked: OpenTaskRun) -> OpenedTaskRun:
         """Record the run of a planned time: of the version that is current now, with the role its owner has now."""
-        planned_at = await self._planned_at(asked)
-        run_id = str(uuid5(NAMESPACE_URL, f"tooloo:task/{asked.task_id}/{planned_at.isoformat()}"))
-        run = tasks.TaskRun(asked.task_id, planned_at, run_id, asked.asked_by)
         try:
-            return await self._open(run)
+            async with self._database.connect() as connection:
+                due = await tasks.find_due(connection, asked.task_id)
+                by = await task_runs.started_by(connection, asked.task_id, asked.planned_at)
+        except NotFoundError as error:
+            raise _refused(error) from error
+        run = _task_run(asked, due, by)
+        try:
+            return await self._open(run, due)
         except TooLooError as error:
             if error.retryable:
                 raise ApplicationError(error.detail, type=error.code) from error
             failure = Failure(step=None, code=error.code, message=error.detail, attempt=None)
-            if error.code != "task-deleted":
-                async with self._database.begin() as connection:
-                    await tasks.record_task_run(connection, run, failure)
-            raise ApplicationError(error.detail, type=error.code, non_retryable=True) from error
+            async with self._database.begin() as connection:
+                await task_runs.record_task_run(connection, run, failure)
+            raise _refused(error) from error
 
-    async def _planned_at(self, asked: OpenTaskRun) -> datetime:
-        """The planned time, which has one run; but who triggers a task in the second it fires in wants another."""
-        if asked.asked_at - asked.planned_at > _AT_ONCE:
-            return asked.planned_at
-        async with self._database.connect() as connection:
-            by = await tasks.started_by(connection, asked.task_id, asked.planned_at)
-        return asked.planned_at if by in {None, asked.asked_by} else asked.asked_at
+    @activity.defn(name="orchestration.task-failed")
+    async def task_failed(self, task_id: str) -> None:
+        """Pause a task whose run has failed, if its policy is to."""
+        async with self._database.begin() as connection:
+            try:
+                row = await tasks.find_task(connection, SYSTEM, task_id, lock=True)
+            except NotFoundError:
+                return
+            if row.paused or not row.policy["pause_on_failure"]:
+                return
+            await tasks.set_paused(connection, SYSTEM, task_id, paused=True)
+        await tell(self._database, self._schedules, task_id)
 
-    async def _open(self, new: tasks.TaskRun) -> OpenedTaskRun:
+    async def _open(self, new: task_runs.TaskRun, due: tasks.DueTask) -> OpenedTaskRun:
         async with self._database.connect() as connection:
-            due = await tasks.find_due(connection, new.task_id)
             version = await definitions.current_version(connection, due.definition_id)
         plan = await self._plans.plan(due.owner, due.definition_id, version, due.input)
         run = NewRun(
@@ -78,5 +88,18 @@ class TaskActivities:
         async with self._database.begin() as connection:
             await open_run(connection, run)
             await mark_running(connection, new.run_id)
-            await tasks.record_task_run(connection, new)
+            await task_runs.record_task_run(connection, new)
         return OpenedTaskRun(run_id=new.run_id, plan=plan.json.decode(), input=due.input, caller=due.owner)
+
+
+def _task_run(asked: OpenTaskRun, due: tasks.DueTask, started_by: str | None) -> task_runs.TaskRun:
+    """A planned time has one run; but who triggers a task in the second it fires in wants another."""
+    is_another = started_by not in {None, asked.asked_by} and asked.asked_at - asked.planned_at <= _AT_ONCE
+    planned_at = asked.asked_at if is_another else asked.planned_at
+    on_schedule = planned_at in due.schedule.times(planned_at, planned_at + SECOND)
+    run_id = str(uuid5(NAMESPACE_URL, f"tooloo:task/{asked.task_id}/{planned_at.isoformat()}"))
+    return task_runs.TaskRun(asked.task_id, planned_at, run_id, asked.asked_by, on_schedule)
+
+
+def _refused(error: TooLooError) -> ApplicationError:
+    return ApplicationError(error.detail, type=error.code, non_retryable=True)

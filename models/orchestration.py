@@ -19,6 +19,8 @@ class Reconciled(Contract):
     """Runs that ended outside of the engine: terminated or timed out."""
     told: int = 0
     """Schedules that Temporal did not know as they are."""
+    mended: int = 0
+    """Schedules that were gone, or nobody's, or paused or resumed in Temporal."""
 
 
 RECONCILE_RUNS = ActionSpec(

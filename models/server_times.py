@@ -65,8 +65,12 @@ class TaskSchedule:
     task_id: str
     name: str
     owner_id: str
-    revision: int
-    paused: bool
     times: ServerTimes
     policy: Policy
-    max_runs: int | None
+    remaining_runs: int | None
+    """None: without a limit."""
+    counts_anew: bool
+    """Whether the runs are counted anew; else Temporal's own count goes on."""
+    paused: bool
+    pauses_anew: bool
+    """Whether somebody paused or resumed the task; else what Temporal has made of it by itself stays."""

@@ -9,7 +9,7 @@ from models.contract import Contract
 from models.definition import SLUG
 from models.identity import Caller
 from models.runs import Failure
-from models.schedules import Policy, Schedule, Timezone
+from models.schedules import Moment, Policy, Schedule, Timezone
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Slug = Annotated[str, StringConstraints(pattern=SLUG)]
@@ -45,7 +45,9 @@ class Preview(Contract):
 
     schedule: Schedule
     timezone: Timezone | None = None
-    from_: datetime | None = Field(default=None, alias="from", description="Now, when left out.")
+    from_: Moment | None = Field(
+        default=None, alias="from", description="The first instant that may be shown; now, when left out."
+    )
     count: int = Field(default=10, ge=1, le=1_000)
 
 
@@ -78,10 +80,10 @@ class Task(Contract):
     policy: Policy
     text: str
     next: tuple[datetime, ...]
-    """At most ten; none while it is paused."""
+    """Ten, in a list five; none while it is paused."""
     paused: bool
     skipped: int | None
-    """Times without a run since one was still running, as Temporal counts; null while it does not answer."""
+    """Times without a run since one was still running, as Temporal counts; null in a list, or when it is away."""
     missed: int | None
     """Times without a run since the server was away for too long."""
     created_at: datetime
@@ -118,10 +120,10 @@ class Triggered(Contract):
 
 
 class Backfill(Contract):
-    """Body of `POST /task/{id}/backfill`: run what the schedule says for a time that has passed."""
+    """Body of `POST /task/{id}/backfill`: run what the schedule says for a time that has passed, bounds included."""
 
-    from_: datetime = Field(alias="from")
-    to: datetime
+    from_: Moment = Field(alias="from")
+    to: Moment
 
 
 class OpenTaskRun(Contract):

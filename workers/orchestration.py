@@ -18,7 +18,9 @@ from workflows.task_schedules import TaskSchedules
 def _activities(parts: WorkerParts) -> Sequence[Callable[..., Any]]:
     runs = RunsInTemporal(parts.client, parts.database)
     engine = EngineActivities(parts.database, parts.blobs, runs)
-    own = OrchestrationActivities(parts.database, runs, TaskSchedules(parts.client))
+    schedules = TaskSchedules(parts.client)
+    own = OrchestrationActivities(parts.database, runs, schedules)
+    tasks = TaskActivities(parts.database, runs, schedules)
     return [
         engine.open_run,
         engine.open_child,
@@ -30,7 +32,8 @@ def _activities(parts: WorkerParts) -> Sequence[Callable[..., Any]]:
         engine.ask_approval,
         engine.settle_approval,
         engine.close_run,
-        TaskActivities(parts.database, runs).open_task_run,
+        tasks.open_task_run,
+        tasks.task_failed,
         *parts.adapter.activities(FlowActivities(parts.database), flow.ACTIONS),
         *parts.adapter.activities(own, orchestration.ACTIONS),
     ]

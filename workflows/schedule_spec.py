@@ -1,6 +1,7 @@
 """Schedules as Temporal's server is told of them. Not workflow code itself."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from temporalio.client import (
@@ -14,7 +15,7 @@ from temporalio.client import (
 )
 
 from models.schedules import Overlap, Policy
-from models.server_times import Calendar, Period, ServerTimes
+from models.server_times import Calendar, Period, ServerTimes, TaskSchedule
 
 _FORTY_YEARS = 14_600 * 86_400
 """Seconds. An instant is one time of such a period: longer ones begin after now, where the server misses the first."""
@@ -53,11 +54,21 @@ def to_policy(policy: Policy) -> SchedulePolicy:
     )
 
 
-def to_state(remaining_runs: int | None, *, paused: bool = False, note: str | None = None) -> ScheduleState:
+def to_state(remaining_runs: int | None, *, paused: bool = False) -> ScheduleState:
     """The state of a schedule that runs that often yet; None is without a limit."""
     return ScheduleState(
-        note=note, paused=paused, limited_actions=remaining_runs is not None, remaining_actions=remaining_runs or 0
+        paused=paused, limited_actions=remaining_runs is not None, remaining_actions=remaining_runs or 0
     )
+
+
+def renewed_state(task: TaskSchedule, found: ScheduleState) -> ScheduleState:
+    """The state of a schedule that is there: what nobody has changed on our side stays as Temporal has it."""
+    state = to_state(task.remaining_runs, paused=task.paused) if task.counts_anew else replace(found)
+    if task.pauses_anew:
+        state.paused, state.note = task.paused, None
+    else:
+        state.paused, state.note = found.paused, found.note
+    return state
 
 
 def _calendar(calendar: Calendar) -> ScheduleCalendarSpec:

@@ -1,6 +1,7 @@
 """The schedules of tasks in Temporal. Not workflow code itself."""
 
 import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,9 +12,9 @@ from temporalio.client import (
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
     ScheduleBackfill,
-    ScheduleDescription,
     ScheduleHandle,
     ScheduleOverlapPolicy,
+    ScheduleState,
     ScheduleUpdate,
     ScheduleUpdateInput,
 )
@@ -23,25 +24,27 @@ from temporalio.service import RPCError, RPCStatusCode
 from models.schedules import Policy
 from models.server_times import TaskSchedule
 from workflows.client import TASK_QUEUE
-from workflows.schedule_spec import to_policy, to_spec, to_state
+from workflows.schedule_spec import renewed_state, to_policy, to_spec, to_state
 from workflows.search_attributes import TRIGGER, USER
 from workflows.start import RUN_TASK
 
-_INSTANT = timedelta(seconds=1)
+_PREFIX = "task-"
+_PATIENCE = timedelta(seconds=2)
+"""For what an answer can do without."""
 
 
 @dataclass(frozen=True)
-class Counts:
-    """What Temporal counts of a schedule."""
+class Seen:
+    """What Temporal says of a schedule."""
 
-    started: int
-    skipped: int
-    """Since a run before was still running."""
-    missed: int
-    """Since the server was away for longer than the catch-up window."""
     paused: bool
     """Also by a failure, or by an operator in the Temporal Web UI."""
     next: tuple[datetime, ...]
+    """Ten of one schedule, five of each in a list."""
+    skipped: int | None = None
+    """Since a run before was still running; not in a list."""
+    missed: int | None = None
+    """Since the server was away for longer than the catch-up window; not in a list."""
 
 
 class TaskSchedules:
@@ -55,13 +58,13 @@ class TaskSchedules:
         try:
             await self._client.create_schedule(
                 _schedule_id(task.task_id),
-                _schedule(task, task.max_runs),
+                _schedule(task, to_state(task.remaining_runs, paused=task.paused)),
                 search_attributes=TypedSearchAttributes([SearchAttributePair(USER, task.owner_id)]),
             )
         except ScheduleAlreadyRunningError:
 
             async def renew(found: ScheduleUpdateInput) -> ScheduleUpdate:
-                return ScheduleUpdate(_schedule(task, _remaining(found.description, task)))
+                return ScheduleUpdate(_schedule(task, renewed_state(task, found.description.schedule.state)))
 
             await self._handle(task.task_id).update(renew)
 
@@ -78,37 +81,67 @@ class TaskSchedules:
         overlap = ScheduleOverlapPolicy.BUFFER_ONE if policy.overlap == "skip" else None
         await self._handle(task_id).trigger(overlap=overlap)
 
-    async def fill_in(self, task_id: str, spans: list[tuple[datetime, datetime]]) -> None:
+    async def fill_in(self, task_id: str, spans: Sequence[tuple[datetime, datetime]]) -> None:
         """Run what the schedule says for times that have passed, one after the other. Bounds are included."""
         fills = [
-            ScheduleBackfill(start_at=start - _INSTANT, end_at=end, overlap=ScheduleOverlapPolicy.BUFFER_ALL)
+            ScheduleBackfill(start_at=start, end_at=end, overlap=ScheduleOverlapPolicy.BUFFER_ALL)
             for start, end in spans
         ]
         await self._handle(task_id).backfill(*fills)
 
-    async def counts(self, task_id: str) -> Counts | None:
-        """What Temporal knows of a schedule; None when it does not know it, or does not answer."""
+    async def paused(self) -> AsyncIterator[tuple[str, bool]]:
+        """The tasks of all schedules, a little later than they change, and whether they are paused."""
+        async for one in await self._client.list_schedules():
+            if one.id.startswith(_PREFIX) and one.schedule is not None:
+                yield one.id.removeprefix(_PREFIX), one.schedule.state.paused
+
+    async def is_paused(self, task_id: str) -> bool | None:
+        """Whether a schedule is paused now; None when there is none."""
+        try:
+            return (await self._handle(task_id).describe()).schedule.state.paused
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return None
+
+    async def see(self, task_id: str) -> Seen | None:
+        """What Temporal says of a schedule; None when it does not know it, or does not answer."""
         with suppress(RPCError, asyncio.TimeoutError):
-            described = await self._handle(task_id).describe()
+            described = await self._handle(task_id).describe(rpc_timeout=_PATIENCE)
             info = described.info
-            return Counts(
-                info.num_actions,
-                info.num_actions_skipped_overlap,
-                info.num_actions_missed_catchup_window,
+            return Seen(
                 described.schedule.state.paused,
                 tuple(info.next_action_times),
+                info.num_actions_skipped_overlap,
+                info.num_actions_missed_catchup_window,
             )
         return None
+
+    async def see_all(self, task_ids: Sequence[str]) -> Mapping[str, Seen]:
+        """What Temporal says of schedules, a little later than it happens; nothing while it does not answer."""
+        if not task_ids:
+            return {}
+        ids = ", ".join(f"'{_schedule_id(task_id)}'" for task_id in task_ids)
+        with suppress(RPCError, asyncio.TimeoutError):
+            found = await self._client.list_schedules(
+                f"ScheduleId IN ({ids})", page_size=len(task_ids), rpc_timeout=_PATIENCE
+            )
+            return {
+                one.id.removeprefix(_PREFIX): Seen(one.schedule.state.paused, tuple(one.info.next_action_times))
+                async for one in found
+                if one.schedule is not None and one.info is not None
+            }
+        return {}
 
     def _handle(self, task_id: str) -> ScheduleHandle:
         return self._client.get_schedule_handle(_schedule_id(task_id))
 
 
 def _schedule_id(task_id: str) -> str:
-    return f"task-{task_id}"
+    return f"{_PREFIX}{task_id}"
 
 
-def _schedule(task: TaskSchedule, remaining: int | None) -> Schedule:
+def _schedule(task: TaskSchedule, state: ScheduleState) -> Schedule:
     return Schedule(
         action=ScheduleActionStartWorkflow(
             RUN_TASK,
@@ -122,13 +155,5 @@ def _schedule(task: TaskSchedule, remaining: int | None) -> Schedule:
         ),
         spec=to_spec(task.times, task.policy.jitter_seconds),
         policy=to_policy(task.policy),
-        state=to_state(remaining, paused=task.paused, note=f"revision {task.revision}"),
+        state=state,
     )
-
-
-def _remaining(found: ScheduleDescription, task: TaskSchedule) -> int | None:
-    """What is left of the runs; a schedule with another limit begins to count anew."""
-    state = found.schedule.state
-    if task.max_runs is None or not state.limited_actions:
-        return task.max_runs
-    return min(state.remaining_actions, task.max_runs)

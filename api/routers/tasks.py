@@ -1,8 +1,8 @@
 """Tasks: workflows and actions that run by a schedule."""
 
-from collections.abc import Iterator, Sequence
+import asyncio
 from datetime import UTC, datetime, timedelta
-from itertools import islice, takewhile
+from itertools import islice
 from typing import Annotated, Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
@@ -27,7 +27,7 @@ from models.catalogue import CATALOGUE
 from models.errors import ForbiddenError, InvalidInputError, NotFoundError, Problem
 from models.identity import Caller, Role
 from models.persistence.audit import record_change
-from models.schedules import Form, Policy, Schedule
+from models.schedules import Policy
 from models.tasks import (
     Backfill,
     ExecutedPending,
@@ -41,13 +41,15 @@ from models.tasks import (
     Triggered,
 )
 from services.identity.users import timezone_of
-from services.schedules import tasks
-from services.schedules.history import Started, not_started
+from services.schedules import task_runs, tasks
+from services.schedules.history import Started
+from services.schedules.task_runs import FORM
 from services.schedules.tasks import StoredTask
+from services.schedules.telling import tell
 from services.schedules.text import describe
-from services.schedules.times import check_fires, fire_times
+from services.schedules.times import SECOND, check_fires, fire_times, instant_of
 from workflows.platform import action_definition_id
-from workflows.task_schedules import Counts, TaskSchedules
+from workflows.task_schedules import Seen, TaskSchedules
 
 _log = structlog.get_logger(__name__)
 router = resource("tasks")
@@ -55,13 +57,11 @@ router = resource("tasks")
 TaskId = Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$")]
 _CURSOR = TypeAdapter[tuple[datetime, str]](tuple[Instant, Text])
 _MOMENT_CURSOR = TypeAdapter[datetime](Instant)
-_FORM = TypeAdapter[Form](Schedule)
 _SHOWN = 10
 """Fire times that an answer names."""
 _MOST_FILLED = 10_000
 """Runs of one back-fill."""
-_SPANS = (timedelta(hours=1), timedelta(days=1), timedelta(days=40), timedelta(days=4_000))
-"""How far back to look for times that were due: no further than a page needs."""
+_FIRST = datetime.min.replace(tzinfo=UTC)
 _BATCH = 200
 """Tasks that are looked at between two readings of the list."""
 _PENDING = timedelta(days=7)
@@ -75,7 +75,7 @@ async def schedule_task(new: NewTask, caller: CallerDep, parts: PartsDep, idempo
     task_id = str(uuid4())
 
     async def accept() -> Answer:
-        zone = await _zone(connection, caller, new.timezone)
+        zone = await _zone(connection, caller.user_id, new.timezone)
         shown = _scheduled(task_id, new, zone)
         await tasks.create_task(connection, _stored(task_id, caller.user_id, new, zone, definition))
         return Answer.of(201, shown)
@@ -90,8 +90,8 @@ async def schedule_task(new: NewTask, caller: CallerDep, parts: PartsDep, idempo
 async def preview_schedule(asked: Preview, caller: CallerDep, parts: PartsDep) -> Previewed:
     """When a schedule would fire, before anything is created."""
     async with parts.autocommit.connect() as connection:
-        zone = await _zone(connection, caller, asked.timezone)
-    after = asked.from_ or datetime.now(UTC)
+        zone = await _zone(connection, caller.user_id, asked.timezone)
+    after = datetime.now(UTC) if asked.from_ is None else instant_of(asked.from_, zone) - SECOND
     check_fires(asked.schedule, zone, after)
     times = islice(fire_times(asked.schedule, zone, after), asked.count)
     return Previewed(next=tuple(times), text=describe(asked.schedule, zone))
@@ -100,26 +100,37 @@ async def preview_schedule(asked: Preview, caller: CallerDep, parts: PartsDep) -
 @router.post("/task/execute-pending")
 async def execute_pending(caller: AdminDep, parts: PartsDep) -> ExecutedPending:
     """Start everything that was due within the last week and has not started, whoever's it is; once."""
-    now = datetime.now(UTC)
-    started, touched = 0, list[str]()
+    started: dict[str, int] = {}
     place: tuple[datetime, str] | None = None
     while True:
         async with parts.database.connect() as connection:
             rows = await tasks.list_tasks(connection, caller, name=None, paused=False, before=place, limit=_BATCH)
         for row in rows:
-            async with parts.database.connect() as connection:
-                _, missing = await _history(connection, caller, row, since=now - _PENDING, before=now, limit=1_000)
-            due = [at for at, outcome in missing if outcome == "missed"]
-            if due:
-                await TaskSchedules(parts.temporal).fill_in(row.id, [(at, at) for at in due])
-                started += len(due)
-                touched.append(row.id)
+            if runs := await _start_pending(parts, caller, row):
+                started[row.id] = runs
         if len(rows) < _BATCH:
             break
         place = (rows[-1].created_at, rows[-1].id)
+    total = sum(started.values())
     async with parts.database.begin() as connection:
-        await record_change(connection, caller.user_id, "task.execute-pending", "task", {"started": started})
-    return ExecutedPending(started=started, tasks=tuple(touched))
+        await record_change(connection, caller.user_id, "task.execute-pending", "task", {"started": total})
+    return ExecutedPending(started=total, tasks=tuple(started))
+
+
+async def _start_pending(parts: Parts, caller: Caller, row: Row[Any]) -> int:
+    """Start what a task has missed: how many runs these are."""
+    now = datetime.now(UTC)
+    since = now - _PENDING
+    async with parts.database.connect() as connection:
+        held, *_ = await task_runs.list_schedules(connection, row)
+        _, missing = await task_runs.read_history(
+            connection, caller, row, [held], since=since, before=now, limit=_MOST_FILLED
+        )
+    missed = [one.planned_at for one in missing if one.outcome == "missed"]
+    if missed:
+        spans = await asyncio.to_thread(held.spans, missed)
+        await TaskSchedules(parts.temporal).fill_in(row.id, spans)
+    return len(missed)
 
 
 @router.get("/task/scheduled")
@@ -135,7 +146,9 @@ async def list_tasks(
         rows = await tasks.list_tasks(
             connection, caller, name=name, paused=paused, before=page.after(_CURSOR), limit=page.rows
         )
-    return page.page([_task(row, None) for row in rows], lambda task: (task.created_at, task.id))
+    seen = await TaskSchedules(parts.temporal).see_all([row.id for row in rows])
+    shown = await asyncio.to_thread(lambda: [_task(row, seen.get(row.id)) for row in rows])
+    return page.page(shown, lambda task: (task.created_at, task.id))
 
 
 @router.get("/task/{task_id}")
@@ -143,7 +156,7 @@ async def get_task(task_id: TaskId, caller: CallerDep, parts: PartsDep) -> Task:
     """A task, and what Temporal counts of it."""
     async with parts.autocommit.connect() as connection:
         row = await tasks.find_task(connection, caller, task_id)
-    return _task(row, await TaskSchedules(parts.temporal).counts(task_id))
+    return _task(row, await TaskSchedules(parts.temporal).see(task_id))
 
 
 @router.put("/task/{task_id}")
@@ -152,9 +165,9 @@ async def change_task(task_id: TaskId, new: NewTask, caller: CallerDep, parts: P
     definition = await _target(parts, caller, new)
     async with parts.database.begin() as connection:
         row = await tasks.find_task(connection, caller, task_id, lock=True)
-        zone = await _zone(connection, caller, new.timezone)
+        zone = await _zone(connection, row.owner_id, new.timezone)
         shown = _scheduled(task_id, new, zone)
-        await tasks.change_task(connection, caller, _stored(task_id, row.owner_id, new, zone, definition))
+        await tasks.change_task(connection, caller, row, _stored(task_id, row.owner_id, new, zone, definition))
     await _tell(parts, task_id)
     return shown
 
@@ -199,59 +212,37 @@ async def backfill_task(task_id: TaskId, span: Backfill, caller: CallerDep, part
     """Run what the schedule says for a time that has passed, one run after the other; each time once."""
     async with parts.autocommit.connect() as connection:
         row = await tasks.find_task(connection, caller, task_id)
-    _check_span(span)
-    times = _times_of(row, span.from_ - timedelta(seconds=1))
-    due = list(islice(takewhile(lambda at: at <= span.to, times), _MOST_FILLED + 1))
+    now, held = datetime.now(UTC), task_runs.in_force(row, row.created_at)
+    begin, end = instant_of(span.from_, held.zone), instant_of(span.to, held.zone)
+    if end < begin:
+        raise _refused("/to", "end-before-start", "`to` is before `from`.")
+    if end > now:
+        raise _refused("/to", "in-future", "`to` has not come yet: a back-fill is of times that have passed.")
+    due = await asyncio.to_thread(lambda: list(islice(held.times(begin, end + SECOND), _MOST_FILLED + 1)))
     if len(due) > _MOST_FILLED:
         raise _refused("/to", "too-large", f"These are more than the {_MOST_FILLED:,} runs of one back-fill.")
     async with parts.database.begin() as connection:
         await record_change(connection, caller.user_id, "task.backfill", f"task/{task_id}", {"runs": len(due)})
     if due:
-        await TaskSchedules(parts.temporal).fill_in(task_id, [(span.from_, span.to)])
+        begin, end = held.starts(due[0], due[-1])
+        await TaskSchedules(parts.temporal).fill_in(task_id, [(begin, min(end, now))])
     return Previewed(next=tuple(due[:_SHOWN]), text=f"{len(due):,} runs")
 
 
 @router.get("/task/{task_id}/history")
 async def list_task_history(task_id: TaskId, caller: CallerDep, parts: PartsDep, page: PageDep) -> Page[TaskRun]:
     """The times at which a task was to run, the latest first: what became of them, and their runs."""
-    before = page.after(_MOMENT_CURSOR) or datetime.now(UTC) + timedelta(seconds=1)
+    before = page.after(_MOMENT_CURSOR) or datetime.now(UTC) + SECOND
     async with parts.database.connect() as connection:
         row = await tasks.find_task(connection, caller, task_id)
-        started, missing = await _history(
-            connection, caller, row, since=datetime.min.replace(tzinfo=UTC), before=before, limit=page.rows
+        schedules = await task_runs.list_schedules(connection, row)
+        started, missing = await task_runs.read_history(
+            connection, caller, row, schedules, since=_FIRST, before=before, limit=page.rows
         )
     items = [_task_run(parts, one) for one in started]
-    items += [TaskRun(planned_at=at, started_at=None, outcome=outcome, run_id=None) for at, outcome in missing]
+    items += [TaskRun(planned_at=one.planned_at, started_at=None, outcome=one.outcome, run_id=None) for one in missing]
     items.sort(key=lambda one: one.planned_at, reverse=True)
     return page.page(items, lambda one: one.planned_at)
-
-
-async def _history(
-    connection: AsyncConnection, caller: Caller, row: Row[Any], *, since: datetime, before: datetime, limit: int
-) -> tuple[list[Started], list[tuple[datetime, Any]]]:
-    """Planned times that have had their runs, and those that were due without."""
-    started = await tasks.list_task_runs(connection, caller, row.id, since=since, before=before, limit=limit)
-    pauses = await tasks.list_pauses(connection, row.id)
-    first = started[-1].planned_at if len(started) == limit else since
-    due = _due(row, max(first, row.updated_at, since), before, limit)
-    return started, not_started(due, started, pauses, datetime.now(UTC))
-
-
-def _due(row: Row[Any], since: datetime, before: datetime, limit: int) -> Sequence[datetime]:
-    """The last times of a schedule between two instants, at most so many."""
-    found: list[datetime] = []
-    for span in _SPANS:
-        begin = max(since, before - span)
-        found = list(takewhile(lambda at: at < before, _times_of(row, begin)))
-        if len(found) >= limit or begin == since:
-            break
-    return found[-limit:]
-
-
-def _times_of(row: Row[Any], after: datetime) -> Iterator[datetime]:
-    """When a task fires after an instant, however often it has run."""
-    form, policy = _FORM.validate_python(row.schedule), Policy.model_validate(row.policy)
-    return fire_times(form.model_copy(update={"max_runs": None}), ZoneInfo(row.timezone), after, policy.dst)
 
 
 async def _target(parts: Parts, caller: Caller, new: NewTask) -> str:
@@ -280,8 +271,8 @@ async def _definition_id(parts: Parts, caller: Caller, target: Target) -> str:
     return action_definition_id(spec)
 
 
-async def _zone(connection: AsyncConnection, caller: Caller, name: str | None) -> ZoneInfo:
-    return ZoneInfo(name or await timezone_of(connection, caller.user_id) or "UTC")
+async def _zone(connection: AsyncConnection, owner_id: str, name: str | None) -> ZoneInfo:
+    return ZoneInfo(name or await timezone_of(connection, owner_id) or "UTC")
 
 
 def _stored(task_id: str, owner_id: str, new: NewTask, zone: ZoneInfo, definition: str) -> StoredTask:
@@ -306,10 +297,15 @@ def _scheduled(task_id: str, new: NewTask, zone: ZoneInfo) -> Scheduled:
     return Scheduled(id=task_id, next=tuple(times), text=describe(new.schedule, zone))
 
 
-def _task(row: Row[Any], counts: Counts | None) -> Task:
-    form, zone = _FORM.validate_python(row.schedule), ZoneInfo(row.timezone)
-    paused = row.paused or (counts is not None and counts.paused)
-    times = fire_times(form, zone, datetime.now(UTC), row.policy.get("dst", "exact"))
+def _task(row: Row[Any], seen: Seen | None) -> Task:
+    """A task as it is recorded, with what Temporal says of it; without, with what follows from the record."""
+    form, zone = FORM.validate_python(row.schedule), ZoneInfo(row.timezone)
+    policy = Policy.model_validate(row.policy)
+    paused = row.paused if seen is None else seen.paused
+    if seen is None:
+        times = tuple(islice(fire_times(form, zone, datetime.now(UTC), policy.dst), _SHOWN))
+    else:
+        times = tuple(at.astimezone(zone) for at in seen.next)
     return Task(
         id=row.id,
         name=row.name,
@@ -318,12 +314,12 @@ def _task(row: Row[Any], counts: Counts | None) -> Task:
         timezone=row.timezone,
         target=Target.model_validate(row.target),
         input=row.input,
-        policy=row.policy,
+        policy=policy,
         text=describe(form, zone),
-        next=() if paused else tuple(islice(times, _SHOWN)) if counts is None else counts.next[:_SHOWN],
+        next=() if paused else times,
         paused=paused,
-        skipped=None if counts is None else counts.skipped,
-        missed=None if counts is None else counts.missed,
+        skipped=None if seen is None else seen.skipped,
+        missed=None if seen is None else seen.missed,
         created_at=row.created_at,
         updated_at=row.updated_at,
         links={"self": f"/api/v1/task/{row.id}", "history": f"/api/v1/task/{row.id}/history"},
@@ -351,18 +347,11 @@ async def _pause(parts: Parts, caller: Caller, task_id: str, *, paused: bool) ->
 async def _tell(parts: Parts, task_id: str) -> None:
     """Let Temporal know. While it is away, that is left to the reconciler."""
     try:
-        await tasks.tell(parts.database, TaskSchedules(parts.temporal), task_id)
+        await tell(parts.database, TaskSchedules(parts.temporal), task_id)
     except Exception as error:
         if is_unexpected(error):
             raise
         _log.warning("a schedule is left to the reconciler", task_id=task_id, error=type(error).__name__)
-
-
-def _check_span(span: Backfill) -> None:
-    if span.to < span.from_:
-        raise _refused("/to", "end-before-start", "`to` is before `from`.")
-    if span.to > datetime.now(UTC):
-        raise _refused("/to", "in-future", "`to` has not come yet: a back-fill is of times that have passed.")
 
 
 def _refused(pointer: str, code: str, message: str) -> InvalidInputError:

@@ -145,6 +145,8 @@ tasks = Table(
     Column("told_revision", Integer, nullable=False, server_default=text("0")),
     Column("told_at", DateTime(timezone=True)),
     Column("paused", Boolean, nullable=False, server_default=text("false")),
+    Column("schedule_revision", Integer, nullable=False, server_default=text("1")),
+    Column("paused_revision", Integer, nullable=False, server_default=text("1")),
     _now("created_at"),
     _now("updated_at"),
     Column("deleted_at", DateTime(timezone=True)),
@@ -159,8 +161,20 @@ task_runs = Table(
     Column("planned_at", DateTime(timezone=True), primary_key=True),
     Column("run_id", String, nullable=False),
     Column("started_by", String, nullable=False),
+    Column("on_schedule", Boolean, nullable=False, server_default=text("true")),
     Column("error", JSONB(none_as_null=True)),
     _now("started_at"),
+)
+
+task_schedules = Table(
+    "task_schedules",
+    metadata,
+    Column("task_id", ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("until", DateTime(timezone=True), primary_key=True, server_default=func.now()),
+    Column("since", DateTime(timezone=True), nullable=False),
+    Column("schedule", JSONB, nullable=False),
+    Column("timezone", String, nullable=False),
+    Column("policy", JSONB, nullable=False),
 )
 
 task_pauses = Table(

@@ -1,15 +1,77 @@
 """What became of the times at which a task was to run. Pure."""
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate, dropwhile, groupby, takewhile
+from zoneinfo import ZoneInfo
 
 from models.runs import Failure, RunStatus
+from models.schedules import Form, Policy
 from models.tasks import TaskOutcome
+from services.schedules.times import SECOND, fire_times
 
-GRACE = timedelta(seconds=60)
-"""How long after its time a start is still to be expected, and not missed."""
-_OUTCOMES: dict[RunStatus, TaskOutcome] = {RunStatus.COMPLETED: "completed"}
+GRACE = timedelta(seconds=30)
+"""How long after its time, and its jitter, a start is still to be expected, and not missed."""
+_BEFORE = timedelta(milliseconds=1)
+_FIRST = datetime.min.replace(tzinfo=UTC)
+_NEVER = datetime.max.replace(tzinfo=UTC)
+_SPANS = (timedelta(hours=1), timedelta(days=1), timedelta(days=40), timedelta(days=4_000), timedelta(days=40_000))
+"""How far back to look at a time: no further than a page needs."""
+
+Span = tuple[datetime, datetime | None]
+"""From when, included, to when; None when it goes on."""
+
+
+@dataclass(frozen=True)
+class InForce:
+    """A schedule, and for how long it is or was the task's."""
+
+    form: Form
+    zone: ZoneInfo
+    policy: Policy
+    since: datetime
+    until: datetime
+
+    @property
+    def grace(self) -> timedelta:
+        """How long after its time a start is still to be expected."""
+        return GRACE + timedelta(seconds=self.policy.jitter_seconds)
+
+    def times(self, begin: datetime, end: datetime) -> Iterator[datetime]:
+        """When it fires from `begin` to before `end`, however often it has run."""
+        endless = self.form.model_copy(update={"max_runs": None})
+        times = fire_times(endless, self.zone, begin - SECOND, self.policy.dst)
+        return takewhile(lambda at: at < end, dropwhile(lambda at: at < begin, times))
+
+    def last_times(self, begin: datetime, end: datetime, count: int) -> list[datetime]:
+        """The last of these times, the latest first; at most so many."""
+        found: list[datetime] = []
+        for span in _SPANS:
+            first = max(begin, end - span)
+            found = list(self.times(first, end))
+            if len(found) >= count or first == begin:
+                break
+        return found[::-1][:count]
+
+    def starts(self, begin: datetime, end: datetime) -> tuple[datetime, datetime]:
+        """From when to when Temporal starts what is planned in a span; jitter never reaches the next time."""
+        jitter = timedelta(seconds=self.policy.jitter_seconds)
+        following = next(self.times(end + SECOND, end + SECOND + jitter), None)
+        return begin, end + jitter if following is None else following - _BEFORE
+
+    def spans(self, planned: Collection[datetime]) -> list[tuple[datetime, datetime]]:
+        """From when to when Temporal starts some of these times and no others."""
+        if not planned:
+            return []
+        some = frozenset(planned)
+        found: list[tuple[datetime, datetime]] = []
+        for wanted, times in groupby(self.times(min(some), max(some) + SECOND), some.__contains__):
+            if wanted:
+                together = list(times)
+                found.append(self.starts(together[0], together[-1]))
+        return found
 
 
 @dataclass(frozen=True)
@@ -26,30 +88,75 @@ class Started:
     workflow: str | None
 
     @property
+    def is_running(self) -> bool:
+        """Whether its run goes on."""
+        return self.status is not None and not self.status.ended
+
+    @property
     def outcome(self) -> TaskOutcome:
         """What became of it."""
-        if self.status is None:
-            return "failed"
-        return _OUTCOMES.get(self.status, "failed" if self.status.ended else "running")
+        if self.status is RunStatus.COMPLETED:
+            return "completed"
+        return "running" if self.is_running else "failed"
 
-    def was_running(self, at: datetime) -> bool:
-        """Whether its run went on over a time that was planned after it."""
-        return self.status is not None and self.started_at <= at and (self.ended_at is None or at < self.ended_at)
+
+@dataclass(frozen=True)
+class NotStarted:
+    """A time at which a task was to run and did not."""
+
+    planned_at: datetime
+    outcome: TaskOutcome
+    """`skipped` since a run was going on, or `missed`."""
 
 
 def not_started(
-    due: Iterable[datetime],
+    schedules: Sequence[InForce],
     started: Sequence[Started],
-    pauses: Sequence[tuple[datetime, datetime | None]],
+    pauses: Sequence[Span],
     now: datetime,
-) -> list[tuple[datetime, TaskOutcome]]:
-    """Of the times that were due, those without a run: `skipped` since one was running, or `missed`.
+    *,
+    since: datetime = _FIRST,
+    before: datetime,
+    limit: int,
+) -> list[NotStarted]:
+    """The last times that were due between two instants and had no run, the latest first; at most so many.
 
+    `schedules`: the latest first. `started`: all between the two instants, and what ran before them.
     Nothing is due while a task is paused.
     """
     done = {one.planned_at for one in started}
-    return [
-        (at, "skipped" if any(one.was_running(at) for one in started) else "missed")
-        for at in due
-        if at not in done and at < now - GRACE and not any(a <= at and (b is None or at < b) for a, b in pauses)
-    ]
+    ran = _Ran(started)
+    waiting = min((one.started_at for one in started if one.is_running), default=None)
+    found: list[NotStarted] = []
+    for one in schedules:
+        end = min(one.until, before, now - one.grace)
+        if waiting is not None and one.policy.overlap != "skip":
+            end = min(end, waiting)  # whether what comes during a run is skipped is known when it ends
+        for begin, stop in _active(max(one.since, since), end, pauses):
+            wanted = limit - len(found) + len(done)
+            due = [at for at in one.last_times(begin, stop, wanted) if at not in done]
+            found += [NotStarted(at, "skipped" if ran.at(at) else "missed") for at in due]
+    return found[:limit]
+
+
+class _Ran:
+    """When any of some runs was going on."""
+
+    def __init__(self, started: Sequence[Started]) -> None:
+        ran = sorted((one.started_at, one.ended_at or _NEVER) for one in started if one.status is not None)
+        self._starts = [start for start, _ in ran]
+        self._ends = list(accumulate((end for _, end in ran), max))
+
+    def at(self, at: datetime) -> bool:
+        before = bisect_right(self._starts, at)
+        return before > 0 and at < self._ends[before - 1]
+
+
+def _active(begin: datetime, end: datetime, pauses: Sequence[Span]) -> list[tuple[datetime, datetime]]:
+    """What is left of a span without the pauses, the latest first."""
+    left: list[tuple[datetime, datetime]] = []
+    for paused, resumed in sorted(pauses, key=lambda pause: pause[0]):
+        left.append((begin, min(paused, end)))
+        begin = max(begin, resumed or _NEVER)
+    left.append((begin, end))
+    return [(first, last) for first, last in reversed(left) if first < last]

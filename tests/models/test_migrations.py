@@ -47,7 +47,7 @@ async def test_migrations_make_exactly_the_tables_of_the_models(database: AsyncE
 async def test_processes_that_migrate_at_once_wait_for_each_other(empty_database: AsyncEngine) -> None:
     await asyncio.gather(*(migrate(empty_database) for _ in range(4)))
     async with empty_database.connect() as connection:
-        assert (await connection.scalars(text("SELECT version_num FROM alembic_version"))).all() == ["0008"]
+        assert (await connection.scalars(text("SELECT version_num FROM alembic_version"))).all() == ["0009"]
 
 
 @pytest.mark.parametrize("change", ["UPDATE audit SET target = 'x'", "DELETE FROM audit", "TRUNCATE audit"])

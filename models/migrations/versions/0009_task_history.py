@@ -1,0 +1,23 @@
+"""What a task's schedule was before it was changed; what of a task has changed; which of its runs were planned."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0009"
+down_revision = "0008"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "task_schedules",
+        sa.Column("task_id", sa.String(), sa.ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("until", sa.DateTime(timezone=True), server_default=sa.text("now()"), primary_key=True),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("schedule", postgresql.JSONB(), nullable=False),
+        sa.Column("timezone", sa.String(), nullable=False),
+        sa.Column("policy", postgresql.JSONB(), nullable=False),
+    )
+    for name in ("schedule_revision", "paused_revision"):
+        op.add_column("tasks", sa.Column(name, sa.Integer(), server_default=sa.text("1"), nullable=False))
+    op.add_column("task_runs", sa.Column("on_schedule", sa.Boolean(), server_default=sa.text("true"), nullable=False))

@@ -1,0 +1,145 @@
+"""The record of when tasks ran, and of the schedules they had. Functions never commit."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pydantic import TypeAdapter
+from sqlalchemy import Row, func, select, text
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models.identity import Caller
+from models.persistence.tables import task_pauses, task_runs, task_schedules
+from models.runs import Failure, RunStatus
+from models.schedules import Form, Policy, Schedule
+from services.schedules.history import InForce, NotStarted, Span, Started, not_started
+from services.schedules.times import SECOND
+
+FORM = TypeAdapter[Form](Schedule)
+_TELLING = timedelta(seconds=1)
+"""What is recorded holds in Temporal a little later."""
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class TaskRun:
+    """The run of a planned time."""
+
+    task_id: str
+    planned_at: datetime
+    run_id: str
+    started_by: str
+    """Temporal's id of the execution that started it."""
+    on_schedule: bool
+    """Whether the schedule has that time; it has not when somebody triggered the task."""
+
+
+async def started_by(connection: AsyncConnection, task_id: str, planned_at: datetime) -> str | None:
+    """Who has started the run of a planned time; None when nobody has."""
+    statement = select(task_runs.c.started_by).where(
+        task_runs.c.task_id == task_id, task_runs.c.planned_at == planned_at
+    )
+    return await connection.scalar(statement)
+
+
+async def record_task_run(connection: AsyncConnection, run: TaskRun, error: Failure | None = None) -> None:
+    """Note the run of a planned time, or why there is none. The first one holds."""
+    row = {**vars(run), "error": None if error is None else error.model_dump(mode="json")}
+    await connection.execute(upsert(task_runs).values(row).on_conflict_do_nothing())
+
+
+def in_force(row: Row[Any], since: datetime, until: datetime = _NEVER) -> InForce:
+    """A schedule as it is kept, and for how long it held."""
+    form, policy = FORM.validate_python(row.schedule), Policy.model_validate(row.policy)
+    return InForce(form, ZoneInfo(row.timezone), policy, since + _TELLING, until)
+
+
+async def list_schedules(connection: AsyncConnection, task: Row[Any]) -> list[InForce]:
+    """The schedule that a task has, and those that it had before, the latest first."""
+    statement = select(task_schedules).where(task_schedules.c.task_id == task.id)
+    before = (await connection.execute(statement.order_by(task_schedules.c.until.desc()))).all()
+    held = [in_force(task, before[0].until if before else task.created_at)]
+    held += [in_force(one, one.since, one.until) for one in before]
+    return [await _until_its_last_run(connection, task.id, one) for one in held]
+
+
+async def _until_its_last_run(connection: AsyncConnection, task_id: str, one: InForce) -> InForce:
+    """A limited schedule holds until the last of its runs."""
+    if one.form.max_runs is None:
+        return one
+    statement = select(task_runs.c.planned_at).where(
+        task_runs.c.task_id == task_id, task_runs.c.on_schedule, task_runs.c.planned_at.between(one.since, one.until)
+    )
+    nth = statement.order_by(task_runs.c.planned_at).offset(one.form.max_runs - 1).limit(1)
+    last = await connection.scalar(nth)
+    return one if last is None else replace(one, until=last + SECOND)
+
+
+async def count_runs(connection: AsyncConnection, task_id: str, since: datetime) -> int:
+    """How many times of its schedule a task has run."""
+    statement = select(func.count()).where(
+        task_runs.c.task_id == task_id, task_runs.c.on_schedule, task_runs.c.planned_at >= since
+    )
+    return await connection.scalar(statement) or 0
+
+
+async def read_history(
+    connection: AsyncConnection,
+    caller: Caller,
+    task: Row[Any],
+    schedules: Sequence[InForce],
+    *,
+    since: datetime,
+    before: datetime,
+    limit: int,
+) -> tuple[list[Started], list[NotStarted]]:
+    """The last planned times that have had their runs, and the last that were due without; the latest first."""
+    started = await _list_started(connection, caller, task.id, since=since, before=before, limit=limit)
+    pauses = await _list_pauses(connection, task.id)
+    seen = started[-1].planned_at if len(started) == limit else since
+    now = datetime.now(UTC)
+    missing = await asyncio.to_thread(
+        not_started, schedules, started, pauses, now, since=seen, before=before, limit=limit
+    )
+    return started, missing
+
+
+_STARTED = text("""
+    SELECT ran.planned_at, ran.started_at, ran.run_id, ran.error, run.status, run.ended_at, run.error AS run_error,
+           run.definition_id
+    FROM task_runs ran JOIN tasks ON tasks.id = ran.task_id LEFT JOIN runs run ON run.run_id = ran.run_id
+    WHERE ran.task_id = :task AND (:sees_all OR tasks.owner_id = :owner)
+    AND ran.planned_at >= :since AND ran.planned_at < :before
+    ORDER BY ran.planned_at DESC LIMIT :limit
+""")
+
+
+async def _list_started(
+    connection: AsyncConnection, caller: Caller, task_id: str, *, since: datetime, before: datetime, limit: int
+) -> list[Started]:
+    place = {"task": task_id, "since": since, "before": before, "limit": limit}
+    who = {"sees_all": caller.sees_all, "owner": caller.user_id}
+    return [_started(row) for row in await connection.execute(_STARTED, {**place, **who})]
+
+
+def _started(row: Row[Any]) -> Started:
+    error = row.error or row.run_error
+    return Started(
+        planned_at=row.planned_at,
+        started_at=row.started_at,
+        run_id=row.run_id,
+        status=None if row.status is None else RunStatus(row.status),
+        ended_at=row.ended_at,
+        error=None if error is None else Failure.model_validate(error),
+        workflow=row.definition_id,
+    )
+
+
+async def _list_pauses(connection: AsyncConnection, task_id: str) -> list[Span]:
+    statement = select(task_pauses.c.paused_at, task_pauses.c.resumed_at).where(task_pauses.c.task_id == task_id)
+    rows = await connection.execute(statement)
+    return [(row.paused_at, None if row.resumed_at is None else row.resumed_at + _TELLING) for row in rows]
