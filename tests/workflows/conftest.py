@@ -19,16 +19,19 @@ from models.identity import Caller, Role
 from models.persistence.tables import users
 from models.persistence.values import BlobStore
 from models.runs import RunRequest
+from models.schedules import Policy
 from models.settings import Settings
 from services.orchestration.definition_source import DefinitionsInDatabase
 from services.orchestration.definitions import save_definition
 from services.orchestration.runs import NewRun, open_run
+from services.schedules.tasks import StoredTask, create_task
 from workers.orchestration import WORKER
 from workers.runtime import WorkerParts, make_worker
-from workflows.client import start_run, workflow_client
+from workflows.client import TASK_QUEUE, start_run, workflow_client
 from workflows.compiled import CompiledDefinitions
 from workflows.dag.compile import Compiled, compile_definition
 from workflows.payloads import Blobs
+from workflows.start import RUN_TASK
 
 ADMIN = Caller(user_id="ada", role=Role.ADMIN)
 
@@ -62,6 +65,24 @@ class Engine:
         request = RunRequest(input=run_input or {}, caller=caller, recorded=recorded, **options)
         await start_run(self.client, compiled.plan, run_id, request)
         return self.client.get_workflow_handle(run_id)
+
+    async def start_task(self, definition: dict[str, Any], run_input: Any) -> WorkflowHandle[Any, Any]:
+        """Run a definition as the schedule of a task does, that a failure pauses."""
+        await self.save(definition)
+        task = StoredTask(
+            id=str(uuid4()),
+            owner_id=ADMIN.user_id,
+            name="recorded",
+            schedule={"type": "daily", "at": "02:30"},
+            timezone="UTC",
+            definition_id=definition["id"],
+            target={"workflow": definition["id"]},
+            input=run_input or {},
+            policy=Policy(pause_on_failure=True).model_dump(mode="json"),
+        )
+        async with self.database.begin() as connection:
+            await create_task(connection, task)
+        return await self.client.start_workflow(RUN_TASK, task.id, id=f"task-{task.id}", task_queue=TASK_QUEUE)
 
     async def run(self, definition: dict[str, Any], run_input: Any = None) -> Any:
         return await (await self.start(definition, run_input)).result()

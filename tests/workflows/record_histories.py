@@ -65,13 +65,17 @@ async def _record(name: str, scenario: Scenario, temporal: Client, database: Asy
         async with running_engine(temporal, database, FolderBlobs(BLOBS, writes=True)) as engine:
             for other in scenario.others:
                 await engine.save(other)
-            handle = await engine.start(definition, scenario.input, recorded=scenario.recorded, **scenario.request)
+            if scenario.by_task:
+                handle = await engine.start_task(definition, scenario.input)
+            else:
+                handle = await engine.start(definition, scenario.input, recorded=scenario.recorded, **scenario.request)
             for signal, payload in scenario.signals:
                 await handle.signal(signal, payload)
             for step_id, approved in scenario.answers.items():
                 await _answer(handle, step_id, approved=approved)
             if scenario.cancelled_at is not None:
-                await _until_under_way(handle, scenario.cancelled_at)
+                run = await _run_of_task(engine.client, handle) if scenario.by_task else handle
+                await _until_under_way(run, scenario.cancelled_at)
                 await handle.cancel()
             with suppress(WorkflowFailureError):
                 await handle.result()
@@ -80,6 +84,12 @@ async def _record(name: str, scenario: Scenario, temporal: Client, database: Asy
         text = json.dumps(_without_stack_traces(part.to_json_dict()), indent=1, ensure_ascii=False)
         await asyncio.to_thread((HISTORIES / f"{name}.{number}.json").write_text, f"{text}\n")
     _say(f"recorded {name}: {', '.join(str(len(part.events)) for part in parts)} events")
+
+
+async def _run_of_task(client: Client, task: WorkflowHandle[Any, Any]) -> WorkflowHandle[Any, Any]:
+    while not (children := (await task.describe()).raw_description.pending_children):  # noqa: ASYNC110 - a server says it
+        await asyncio.sleep(0.05)
+    return client.get_workflow_handle(children[0].workflow_id)
 
 
 async def _until_under_way(handle: WorkflowHandle[Any, Any], step_id: str) -> None:

@@ -18,6 +18,7 @@ from tests.workflows.short_histories import history_limit
 from workers.runtime import SANDBOX
 from workflows.payloads import data_converter
 from workflows.run_dag import RunDagWorkflow
+from workflows.run_task import RunTaskWorkflow
 
 HISTORIES = Path(__file__).parent / "histories"
 BLOBS = HISTORIES / "blobs"
@@ -47,6 +48,8 @@ class Scenario:
     """Events after which it continues as new; None: the engine's own limit."""
     recorded: bool = True
     """False: started by a schedule, so that the engine itself opens the record."""
+    by_task: bool = False
+    """Started by a task, whose history it is."""
 
 
 def _undo(value: str) -> dict[str, Any]:
@@ -265,6 +268,10 @@ SCENARIOS = {
         },
         input={"list": list(range(1_500)), "zero": 0},
     ),
+    "task": Scenario([step("a", input={"value": "from:input"})], input={"n": 1}, by_task=True),
+    "task-failed": Scenario([step("a", "fail", input={"message": "no"}, retry={"max_attempts": 1})], by_task=True),
+    "task-refused": Scenario([step("a")], {"input": {"type": "object", "required": ["n"]}}, input={}, by_task=True),
+    "task-cancelled": Scenario([step("a", "sleep", input={"seconds": 60})], cancelled_at="a", by_task=True),
 }
 
 
@@ -305,7 +312,7 @@ async def replay(name: str, history: str) -> None:
 
 async def _replay(history: str, sandbox: SandboxedWorkflowRunner) -> None:
     converter = data_converter(FolderBlobs(BLOBS, writes=False))
-    replayer = Replayer(workflows=[RunDagWorkflow], data_converter=converter, workflow_runner=sandbox)
+    replayer = Replayer(workflows=[RunDagWorkflow, RunTaskWorkflow], data_converter=converter, workflow_runner=sandbox)
     started = json.loads(history)["events"][0]["workflowExecutionStartedEventAttributes"]
     await replayer.replay_workflow(WorkflowHistory.from_json(started["workflowId"], history))
 
@@ -314,7 +321,8 @@ def fingerprint() -> str:
     """Of the source of everything that decides what a run does next."""
     folder = Path(workflows.__file__).parent
     digest = sha256()
-    shells = [folder / name for name in ("run_dag.py", "effects_in_temporal.py", "local_activities.py", "start.py")]
+    names = ("run_dag.py", "run_task.py", "effects_in_temporal.py", "local_activities.py", "start.py")
+    shells = [folder / name for name in names]
     for path in [*shells, *sorted((folder / "dag").glob("*.py"))]:
         digest.update(f"{path.name}\0".encode() + path.read_bytes())
     return digest.hexdigest()
