@@ -14,6 +14,8 @@ from services.schedules.times import SECOND, fire_times
 
 GRACE = timedelta(seconds=30)
 """How long after its time, and its jitter, a start is still to be expected, and not missed."""
+_LAG = timedelta(seconds=5)
+"""For how long a run that is recorded as ended may still be in Temporal's way."""
 _BEFORE = timedelta(milliseconds=1)
 _FIRST = datetime.min.replace(tzinfo=UTC)
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -143,7 +145,11 @@ class _Ran:
     """When any of some runs was going on."""
 
     def __init__(self, started: Sequence[Started]) -> None:
-        ran = sorted((one.started_at, one.ended_at or _NEVER) for one in started if one.status is not None)
+        ran = sorted(
+            (one.started_at, _NEVER if one.ended_at is None else one.ended_at + _LAG)
+            for one in started
+            if one.status is not None
+        )
         self._starts = [start for start, _ in ran]
         self._ends = list(accumulate((end for _, end in ran), max))
 
