@@ -8,12 +8,13 @@ from itertools import accumulate, dropwhile, groupby, takewhile
 from zoneinfo import ZoneInfo
 
 from models.runs import Failure, RunStatus
-from models.schedules import Form, Policy
+from models.schedules import Form, Overlap, Policy
 from models.tasks import TaskOutcome
 from services.schedules.times import SECOND, fire_times
 
 GRACE = timedelta(seconds=30)
 """How long after its time, and its jitter, a start is still to be expected, and not missed."""
+_SKIPPING: frozenset[Overlap] = frozenset({"skip", "buffer-one"})
 _LAG = timedelta(seconds=5)
 """For how long a run that is recorded as ended may still be in Temporal's way."""
 _BEFORE = timedelta(milliseconds=1)
@@ -137,7 +138,8 @@ def not_started(
         for begin, stop in _active(max(one.since, since), end, pauses):
             wanted = limit - len(found) + len(done)
             due = [at for at in one.last_times(begin, stop, wanted) if at not in done]
-            found += [NotStarted(at, "skipped" if ran.at(at) else "missed") for at in due]
+            skips = one.policy.overlap in _SKIPPING
+            found += [NotStarted(at, "skipped" if skips and ran.at(at) else "missed") for at in due]
     return found[:limit]
 
 

@@ -66,6 +66,8 @@ def missing(
         ([held(overlap="buffer-all")], [ran(1, until=None), ran(0)], [], []),
         ([held(overlap="buffer-one")], [ran(2, started=1.2, until=3), ran(1, until=2.2), ran(0)], [],
          [(5, "skipped"), (4, "skipped"), (3, "skipped")]),
+        ([held(overlap="buffer-all")], [ran(5), ran(3, started=2.1), ran(1, until=4), ran(0)], [],
+         [(4, "missed"), (2, "missed")]),
         ([held(overlap="cancel-other")], [ran(4, until=None), ran(3, status="cancelled"), ran(2), ran(1), ran(0)], [],
          []),
         # pauses
