@@ -82,9 +82,9 @@ class Task(Contract):
     next: tuple[datetime, ...]
     """Ten, in a list five; none while it is paused."""
     paused: bool
-    skipped: int | None
+    skipped: int | None = None
     """Times without a run since one was still running, as Temporal counts; null in a list, or when it is away."""
-    missed: int | None
+    missed: int | None = None
     """Times without a run since the server was away for too long."""
     created_at: datetime
     updated_at: datetime

@@ -40,11 +40,11 @@ class Seen:
     paused: bool
     """Also by a failure, or by an operator in the Temporal Web UI."""
     next: tuple[datetime, ...]
-    """Ten of one schedule, five of each in a list."""
-    skipped: int | None = None
-    """Since a run before was still running; not in a list."""
-    missed: int | None = None
-    """Since the server was away for longer than the catch-up window; not in a list."""
+    """Ten."""
+    skipped: int
+    """Since a run before was still running."""
+    missed: int
+    """Since the server was away for longer than the catch-up window."""
 
 
 class TaskSchedules:
@@ -117,8 +117,8 @@ class TaskSchedules:
             )
         return None
 
-    async def see_all(self, task_ids: Sequence[str]) -> Mapping[str, Seen]:
-        """What Temporal says of schedules, a little later than it happens; nothing while it does not answer."""
+    async def next_times(self, task_ids: Sequence[str]) -> Mapping[str, tuple[datetime, ...]]:
+        """The next five times of schedules, a little later than they change; none while Temporal does not answer."""
         if not task_ids:
             return {}
         ids = ", ".join(f"'{_schedule_id(task_id)}'" for task_id in task_ids)
@@ -127,9 +127,9 @@ class TaskSchedules:
                 f"ScheduleId IN ({ids})", page_size=len(task_ids), rpc_timeout=_PATIENCE
             )
             return {
-                one.id.removeprefix(_PREFIX): Seen(one.schedule.state.paused, tuple(one.info.next_action_times))
+                one.id.removeprefix(_PREFIX): tuple(one.info.next_action_times)
                 async for one in found
-                if one.schedule is not None and one.info is not None
+                if one.info is not None
             }
         return {}
 

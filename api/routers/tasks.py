@@ -49,7 +49,7 @@ from services.schedules.telling import tell
 from services.schedules.text import describe
 from services.schedules.times import SECOND, check_fires, fire_times, instant_of
 from workflows.platform import action_definition_id
-from workflows.task_schedules import Seen, TaskSchedules
+from workflows.task_schedules import TaskSchedules
 
 _log = structlog.get_logger(__name__)
 router = resource("tasks")
@@ -146,8 +146,8 @@ async def list_tasks(
         rows = await tasks.list_tasks(
             connection, caller, name=name, paused=paused, before=page.after(_CURSOR), limit=page.rows
         )
-    seen = await TaskSchedules(parts.temporal).see_all([row.id for row in rows])
-    shown = await asyncio.to_thread(lambda: [_task(row, seen.get(row.id)) for row in rows])
+    times = await TaskSchedules(parts.temporal).next_times([row.id for row in rows])
+    shown = await asyncio.to_thread(lambda: [_task(row, row.paused, times.get(row.id)) for row in rows])
     return page.page(shown, lambda task: (task.created_at, task.id))
 
 
@@ -156,7 +156,10 @@ async def get_task(task_id: TaskId, caller: CallerDep, parts: PartsDep) -> Task:
     """A task, and what Temporal counts of it."""
     async with parts.autocommit.connect() as connection:
         row = await tasks.find_task(connection, caller, task_id)
-    return _task(row, await TaskSchedules(parts.temporal).see(task_id))
+    seen = await TaskSchedules(parts.temporal).see(task_id)
+    if seen is None:
+        return _task(row, row.paused, None)
+    return _task(row, seen.paused, seen.next).model_copy(update={"skipped": seen.skipped, "missed": seen.missed})
 
 
 @router.put("/task/{task_id}")
@@ -297,15 +300,12 @@ def _scheduled(task_id: str, new: NewTask, zone: ZoneInfo) -> Scheduled:
     return Scheduled(id=task_id, next=tuple(times), text=describe(new.schedule, zone))
 
 
-def _task(row: Row[Any], seen: Seen | None) -> Task:
-    """A task as it is recorded, with what Temporal says of it; without, with what follows from the record."""
+def _task(row: Row[Any], paused: bool, times: tuple[datetime, ...] | None) -> Task:
+    """A task as it is recorded, with the times that Temporal says; without, with those that follow from the record."""
     form, zone = FORM.validate_python(row.schedule), ZoneInfo(row.timezone)
     policy = Policy.model_validate(row.policy)
-    paused = row.paused if seen is None else seen.paused
-    if seen is None:
+    if times is None:
         times = tuple(islice(fire_times(form, zone, datetime.now(UTC), policy.dst), _SHOWN))
-    else:
-        times = tuple(at.astimezone(zone) for at in seen.next)
     return Task(
         id=row.id,
         name=row.name,
@@ -316,10 +316,8 @@ def _task(row: Row[Any], seen: Seen | None) -> Task:
         input=row.input,
         policy=policy,
         text=describe(form, zone),
-        next=() if paused else times,
+        next=() if paused else tuple(at.astimezone(zone) for at in times),
         paused=paused,
-        skipped=None if seen is None else seen.skipped,
-        missed=None if seen is None else seen.missed,
         created_at=row.created_at,
         updated_at=row.updated_at,
         links={"self": f"/api/v1/task/{row.id}", "history": f"/api/v1/task/{row.id}/history"},

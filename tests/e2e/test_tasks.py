@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from httpx2 import AsyncClient
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from temporalio.service import RPCError
 
 from models.identity import Caller, Role
+from models.persistence.tables import audit
 from models.persistence.tables import tasks as table
 from services.schedules import tasks
 from tests.e2e.conftest import Platform, step
@@ -184,18 +185,116 @@ async def test_what_was_missed_is_executed_once(root: AsyncClient, platform: Pla
     assert await count(root, "pending") == len(missed)
 
 
-async def test_a_run_that_fails_pauses_its_task_where_the_policy_says_so(root: AsyncClient) -> None:
+async def reconcile(client: AsyncClient) -> Json:
+    answer = await client.post("/actions/orchestration.reconcile-runs/execute?wait=60", json={"input": {}})
+    return answer.json()["output"]
+
+
+async def told_long_ago(platform: Platform) -> None:
+    """What was told of late may not be in Temporal's list yet, and is not compared with it."""
+    async with platform.database.begin() as connection:
+        await connection.execute(update(table).values(told_at=datetime.now(UTC) - timedelta(minutes=2)))
+
+
+@pytest.mark.parametrize("overlap", ["skip", "allow-all"])
+async def test_a_run_that_fails_pauses_its_task_where_the_policy_says_so(root: AsyncClient, overlap: str) -> None:
     failing = {"id": "fails", "steps": [step("f", "fail", input={"message": "no"}, retry={"max_attempts": 1})]}
     assert (await root.post("/workflow", json=failing)).status_code == 201
     body = {
         "name": "failing",
         "schedule": {"type": "interval", "every_seconds": 1},
         "target": {"workflow": "fails"},
-        "policy": {"pause_on_failure": True},
+        "policy": {"pause_on_failure": True, "overlap": overlap},
     }
     task_id = await post(root, body)
+    listed = await until(root, "/task/scheduled?paused=true", lambda page: page["items"])
+    assert [(one["id"], one["next"]) for one in listed["items"]] == [(task_id, [])]
     shown = await until(root, f"/task/{task_id}", lambda one: one["paused"])
     assert shown["next"] == []
-    assert (await history(root, task_id))[-1]["outcome"] == "failed"
+    ran = await history(root, task_id)
+    assert {one["outcome"] for one in ran} == {"failed"}
+    changed = await root.put(f"/task/{task_id}", json={**body, "name": "renamed"})
+    assert changed.status_code == 200
+    assert (await root.get(f"/task/{task_id}")).json()["paused"] is True, "another name does not resume it"
     assert (await root.post(f"/task/{task_id}/resume")).json()["paused"] is False
+    await until(root, f"/task/{task_id}/history", lambda page: len(page["items"]) > len(ran))
+    await root.delete(f"/task/{task_id}")
+
+
+async def test_what_is_paused_in_temporal_is_taken_over(root: AsyncClient, platform: Platform) -> None:
+    task_id = await post(root, task(NEVER_SOON))
+    handle = platform.temporal.get_schedule_handle(f"task-{task_id}")
+    await handle.pause(note="by an operator")
+    assert (await root.get(f"/task/{task_id}")).json()["paused"] is True
+    changed = {**task(NEVER_SOON), "name": "renamed"}
+    assert (await root.put(f"/task/{task_id}", json=changed)).status_code == 200
+    assert (await handle.describe()).schedule.state.note == "by an operator"
+    for paused in (True, False):
+        await told_long_ago(platform)
+        async with asyncio.timeout(30):
+            while (await reconcile(root))["mended"] == 0:  # noqa: ASYNC110 - Temporal's list is a little late
+                await asyncio.sleep(0.1)
+        listed = (await root.get("/task/scheduled", params={"paused": paused})).json()["items"]
+        assert [(one["id"], one["paused"]) for one in listed] == [(task_id, paused)]
+        await handle.unpause()
+    async with platform.database.connect() as connection:
+        trail = await connection.execute(select(audit.c.action, audit.c.actor_id).order_by(audit.c.id))
+        assert [tuple(row) for row in trail if row.action in {"task.pause", "task.resume"}] == [
+            ("task.pause", "tooloo-system"),
+            ("task.resume", "tooloo-system"),
+        ]
+
+
+async def test_schedules_that_are_gone_are_made_again_and_strangers_are_removed(
+    root: AsyncClient, platform: Platform
+) -> None:
+    task_id = await post(root, task({**NEVER_SOON, "max_runs": 3}))
+    stranger = await post(root, task(NEVER_SOON))
+    schedules = TaskSchedules(platform.temporal)
+    await schedules.remove(task_id)
+    async with platform.database.begin() as connection:
+        await connection.execute(delete(table).where(table.c.id == stranger))  # as from an older backup
+    await told_long_ago(platform)
+    mended = 0
+    async with asyncio.timeout(30):
+        while mended < 2:  # Temporal's list is a little late
+            mended += (await reconcile(root))["mended"]
+    described = await platform.temporal.get_schedule_handle(f"task-{task_id}").describe()
+    assert described.schedule.state.remaining_actions == 3
+    assert await schedules.is_paused(stranger) is None
+
+
+async def test_a_limit_counts_the_runs_of_the_schedule(root: AsyncClient) -> None:
+    schedule = {"type": "interval", "every_seconds": 1, "max_runs": 2}
+    task_id = await post(root, task(schedule, "limited"))
+    path = f"/task/{task_id}/history"
+    await until(root, path, lambda page: [one["outcome"] for one in page["items"]] == ["completed"] * 2)
+    assert (await root.get(f"/task/{task_id}")).json()["next"] == []
+    assert (await root.post(f"/task/{task_id}/trigger")).status_code == 202
+    await until(root, path, lambda page: [one["outcome"] for one in page["items"]] == ["completed"] * 3)
+    renamed = {**task(schedule, "limited"), "name": "renamed"}
+    assert (await root.put(f"/task/{task_id}", json=renamed)).status_code == 200
+    assert (await root.get(f"/task/{task_id}")).json()["next"] == [], "another name does not count anew"
+    more = task({**schedule, "max_runs": 1}, "limited")
+    assert (await root.put(f"/task/{task_id}", json=more)).status_code == 200
+    await until(root, path, lambda page: [one["outcome"] for one in page["items"]] == ["completed"] * 4)
+    assert await count(root, "limited") == 4
+    await root.delete(f"/task/{task_id}")
+
+
+async def test_a_change_while_it_runs_leaves_the_run_and_its_history_as_they_are(root: AsyncClient) -> None:
+    waiting = {"id": "waiting", "steps": [{"id": "go", "wait": {"signal": "go"}}]}
+    assert (await root.post("/workflow", json=waiting)).status_code == 201
+    body = {**task({"type": "interval", "every_seconds": 1}), "target": {"workflow": "waiting"}, "input": {}}
+    task_id = await post(root, body)
+    path = f"/task/{task_id}/history"
+    (run,) = (await until(root, path, lambda page: page["items"]))["items"]
+    changed = {**task({"type": "interval", "every_seconds": 1}, "changed"), "policy": {"overlap": "allow-all"}}
+    assert (await root.put(f"/task/{task_id}", json=changed)).status_code == 200
+    ran = await until(root, path, lambda page: any(one["outcome"] == "completed" for one in page["items"]))
+    assert ran["items"][-1] == run
+    assert {one["links"]["self"].split("/")[4] for one in ran["items"][:-1]} == {"count"}
+    answer = await root.post(f"/workflow/waiting/executions/{run['run_id']}/signals/go", json={"payload": None})
+    assert answer.status_code == 202
+    await until(root, path, lambda page: page["items"][-1]["outcome"] == "completed")
     await root.delete(f"/task/{task_id}")
