@@ -22,6 +22,14 @@ class Role(StrEnum):
     SERVICE = "service"
 
 
+SMALLEST_FIRST = (Role.SERVICE, Role.LEARNER, Role.AUTHOR, Role.ADMIN)
+
+
+def smaller_role(one: Role, other: Role) -> Role:
+    """The one that may do less."""
+    return min(one, other, key=SMALLEST_FIRST.index)
+
+
 class Caller(Contract):
     """The user and role a request or a run acts as."""
 

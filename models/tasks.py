@@ -9,7 +9,7 @@ from models.contract import Contract
 from models.definition import SLUG
 from models.identity import Caller
 from models.runs import Failure
-from models.schedules import Moment, Policy, Schedule, Timezone
+from models.schedules import Moment, Policy, Schedule, Timezone, refuse
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Slug = Annotated[str, StringConstraints(pattern=SLUG)]
@@ -25,7 +25,7 @@ class Target(Contract):
     @model_validator(mode="after")
     def _one(self) -> "Target":
         if sum(one is not None for one in (self.workflow, self.action, self.intent)) != 1:
-            raise ValueError("name exactly one of workflow, action and intent")
+            refuse("bad-target", "not exactly one of workflow, action and intent", 'Give one: {"workflow": "its-id"}.')
         return self
 
 

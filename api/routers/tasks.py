@@ -71,14 +71,14 @@ _PENDING = timedelta(days=7)
 @router.post("/task/schedule", status_code=201, response_model=Scheduled)
 async def schedule_task(new: NewTask, caller: CallerDep, parts: PartsDep, idempotency: IdempotencyDep) -> Response:
     """Run something by a schedule. Nothing is kept of one that never fires, or whose target or input does not fit."""
-    definition = await _target(parts, caller, new)
+    async with parts.autocommit.connect() as connection:
+        zone = await _zone(connection, caller, new.timezone)
+    definition = await _check(parts, caller, new, zone)
     task_id = str(uuid4())
 
     async def accept() -> Answer:
-        zone = await _zone(connection, caller.user_id, new.timezone)
-        shown = _scheduled(task_id, new, zone)
-        await tasks.create_task(connection, _stored(task_id, caller.user_id, new, zone, definition))
-        return Answer.of(201, shown)
+        await tasks.create_task(connection, _stored(task_id, caller, new, zone, definition))
+        return Answer.of(201, _scheduled(task_id, new, zone))
 
     async with parts.database.begin() as connection:
         answer = await idempotency.answer_once(connection, accept)
@@ -90,7 +90,7 @@ async def schedule_task(new: NewTask, caller: CallerDep, parts: PartsDep, idempo
 async def preview_schedule(asked: Preview, caller: CallerDep, parts: PartsDep) -> Previewed:
     """When a schedule would fire, before anything is created."""
     async with parts.autocommit.connect() as connection:
-        zone = await _zone(connection, caller.user_id, asked.timezone)
+        zone = await _zone(connection, caller, asked.timezone)
     after = datetime.now(UTC) if asked.from_ is None else instant_of(asked.from_, zone) - SECOND
     check_fires(asked.schedule, zone, after)
     times = islice(fire_times(asked.schedule, zone, after), asked.count)
@@ -165,14 +165,16 @@ async def get_task(task_id: TaskId, caller: CallerDep, parts: PartsDep) -> Task:
 @router.put("/task/{task_id}")
 async def change_task(task_id: TaskId, new: NewTask, caller: CallerDep, parts: PartsDep) -> Scheduled:
     """Change a task; what it has run stays. A run under way goes on as it began."""
-    definition = await _target(parts, caller, new)
+    async with parts.autocommit.connect() as connection:
+        row = await tasks.find_task(connection, caller, task_id)
+        owner = caller if row.owner_id == caller.user_id else (await tasks.find_due(connection, task_id)).owner
+        zone = await _zone(connection, owner, new.timezone)
+    definition = await _check(parts, owner, new, zone)
     async with parts.database.begin() as connection:
         row = await tasks.find_task(connection, caller, task_id, lock=True)
-        zone = await _zone(connection, row.owner_id, new.timezone)
-        shown = _scheduled(task_id, new, zone)
-        await tasks.change_task(connection, caller, row, _stored(task_id, row.owner_id, new, zone, definition))
+        await tasks.change_task(connection, caller, row, _stored(task_id, owner, new, zone, definition))
     await _tell(parts, task_id)
-    return shown
+    return _scheduled(task_id, new, zone)
 
 
 @router.delete("/task/{task_id}", status_code=204)
@@ -229,7 +231,7 @@ async def backfill_task(task_id: TaskId, span: Backfill, caller: CallerDep, part
     if due:
         begin, end = held.starts(due[0], due[-1])
         await TaskSchedules(parts.temporal).fill_in(task_id, [(begin, min(end, now))])
-    return Previewed(next=tuple(due[:_SHOWN]), text=f"{len(due):,} runs")
+    return Previewed(next=tuple(due[:_SHOWN]), text="1 run" if len(due) == 1 else f"{len(due):,} runs")
 
 
 @router.get("/task/{task_id}/history")
@@ -248,18 +250,39 @@ async def list_task_history(task_id: TaskId, caller: CallerDep, parts: PartsDep,
     return page.page(items, lambda one: one.planned_at)
 
 
-async def _target(parts: Parts, caller: Caller, new: NewTask) -> str:
-    """The definition that a task runs. Raises InvalidInputError at the field, ForbiddenError for learners."""
+async def _check(parts: Parts, owner: Caller, new: NewTask, zone: ZoneInfo) -> str:
+    """The definition that a task runs. Raises InvalidInputError with all problems, ForbiddenError for learners."""
+    if owner.role is Role.LEARNER and new.target.intent is None:
+        raise ForbiddenError("Learners schedule intents only.")
+    definition, problems = "", list[Problem]()
+    try:
+        check_fires(new.schedule, zone, datetime.now(UTC))
+    except InvalidInputError as error:
+        problems += error.problems
+    try:
+        definition = await _target(parts, owner, new)
+    except InvalidInputError as error:
+        problems += error.problems
+    if problems:
+        raise InvalidInputError("The task cannot be accepted.", problems=problems)
+    return definition
+
+
+async def _target(parts: Parts, owner: Caller, new: NewTask) -> str:
     target = new.target
     if target.intent is not None:
-        raise _refused("/target/intent", "not-supported-yet", "Intents cannot be scheduled yet.")
-    if caller.role is Role.LEARNER:
-        raise ForbiddenError("Learners schedule intents only.")
+        raise _refused(
+            "/target/intent",
+            "not-supported-yet",
+            "Intents cannot be scheduled yet.",
+            "Schedule the workflow or the action that it stands for.",
+        )
     place = "workflow" if target.workflow is not None else "action"
     try:
-        compiled = await views.find_runnable(parts, caller, await _definition_id(parts, caller, target))
+        compiled = await views.find_runnable(parts, owner, await _definition_id(parts, owner, target))
     except NotFoundError as error:
-        raise _refused(f"/target/{place}", f"unknown-{place}", f"There is no such {place}.") from error
+        there = f"GET /api/v1/{'workflow' if place == 'workflow' else 'actions'} lists those that you may run."
+        raise _refused(f"/target/{place}", f"unknown-{place}", f"There is no such {place}.", there) from error
     views.check_input(compiled, new.input)
     return compiled.plan.workflow
 
@@ -274,14 +297,15 @@ async def _definition_id(parts: Parts, caller: Caller, target: Target) -> str:
     return action_definition_id(spec)
 
 
-async def _zone(connection: AsyncConnection, owner_id: str, name: str | None) -> ZoneInfo:
-    return ZoneInfo(name or await timezone_of(connection, owner_id) or "UTC")
+async def _zone(connection: AsyncConnection, owner: Caller, name: str | None) -> ZoneInfo:
+    return ZoneInfo(name or await timezone_of(connection, owner.user_id) or "UTC")
 
 
-def _stored(task_id: str, owner_id: str, new: NewTask, zone: ZoneInfo, definition: str) -> StoredTask:
+def _stored(task_id: str, owner: Caller, new: NewTask, zone: ZoneInfo, definition: str) -> StoredTask:
     return StoredTask(
         id=task_id,
-        owner_id=owner_id,
+        owner_id=owner.user_id,
+        role=owner.role,
         name=new.name,
         schedule=new.schedule.model_dump(mode="json", exclude_none=True),
         timezone=zone.key,
@@ -293,10 +317,7 @@ def _stored(task_id: str, owner_id: str, new: NewTask, zone: ZoneInfo, definitio
 
 
 def _scheduled(task_id: str, new: NewTask, zone: ZoneInfo) -> Scheduled:
-    """The answer to a schedule. Raises InvalidInputError when it never fires."""
-    now = datetime.now(UTC)
-    check_fires(new.schedule, zone, now)
-    times = islice(fire_times(new.schedule, zone, now, new.policy.dst), _SHOWN)
+    times = islice(fire_times(new.schedule, zone, datetime.now(UTC), new.policy.dst), _SHOWN)
     return Scheduled(id=task_id, next=tuple(times), text=describe(new.schedule, zone))
 
 
@@ -352,5 +373,6 @@ async def _tell(parts: Parts, task_id: str) -> None:
         _log.warning("a schedule is left to the reconciler", task_id=task_id, error=type(error).__name__)
 
 
-def _refused(pointer: str, code: str, message: str) -> InvalidInputError:
-    return InvalidInputError(message, problems=[Problem(pointer=pointer, code=code, message=message)])
+def _refused(pointer: str, code: str, message: str, suggestion: str | None = None) -> InvalidInputError:
+    problem = Problem(pointer=pointer, code=code, message=message, suggestion=suggestion)
+    return InvalidInputError(message, problems=[problem])

@@ -134,6 +134,7 @@ tasks = Table(
     metadata,
     Column("id", String, primary_key=True),
     Column("owner_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("role", String, nullable=False),
     Column("name", String, nullable=False),
     Column("schedule", JSONB, nullable=False),
     Column("timezone", String, nullable=False),

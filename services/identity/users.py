@@ -4,11 +4,9 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models.identity import Role, UserInfo
+from models.identity import SMALLEST_FIRST, Role, UserInfo
 from models.persistence.audit import record_change
 from models.persistence.tables import users
-
-_SMALLEST_FIRST = (Role.SERVICE, Role.LEARNER, Role.AUTHOR, Role.ADMIN)
 
 
 async def ensure_user(connection: AsyncConnection, user_id: str, role: Role, *, actor_id: str) -> bool:
@@ -22,7 +20,7 @@ async def ensure_user(connection: AsyncConnection, user_id: str, role: Role, *, 
 
 async def raise_role(connection: AsyncConnection, user_id: str, role: Role, *, actor_id: str) -> None:
     """Give the user this role when theirs is smaller."""
-    smaller = [other.value for other in _SMALLEST_FIRST[: _SMALLEST_FIRST.index(role)]]
+    smaller = [other.value for other in SMALLEST_FIRST[: SMALLEST_FIRST.index(role)]]
     statement = update(users).where(users.c.id == user_id, users.c.role.in_(smaller)).values(role=role.value)
     if await connection.scalar(statement.returning(users.c.id)) is not None:
         await record_change(connection, actor_id, "user.raise-role", f"user/{user_id}", {"role": role.value})

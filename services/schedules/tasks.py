@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.errors import NotFoundError
-from models.identity import Caller, Role
+from models.identity import Caller, Role, smaller_role
 from models.persistence.audit import record_change
 from models.persistence.tables import task_pauses, tasks, users
 from services.schedules.history import InForce
@@ -24,6 +24,8 @@ class StoredTask:
 
     id: str
     owner_id: str
+    role: Role
+    """Of whoever scheduled it: it never runs with a larger one."""
     name: str
     schedule: dict[str, Any]
     timezone: str
@@ -40,7 +42,7 @@ class DueTask:
     definition_id: str
     input: JsonValue
     owner: Caller
-    """With the role that they have now."""
+    """With the role that they have now, or had when they scheduled it, whichever is smaller."""
     schedule: InForce
 
 
@@ -149,14 +151,14 @@ async def count_tasks(connection: AsyncConnection, definition_id: str) -> int:
 async def find_due(connection: AsyncConnection, task_id: str) -> DueTask:
     """What to run, and for whom. Raises NotFoundError (`task-deleted`)."""
     statement = (
-        select(tasks, users.c.role)
+        select(tasks, users.c.role.label("owner_role"))
         .join(users, users.c.id == tasks.c.owner_id)
         .where(tasks.c.id == task_id, tasks.c.deleted_at.is_(None))
     )
     row = (await connection.execute(statement)).one_or_none()
     if row is None:
         raise NotFoundError("The task was deleted.", code="task-deleted")
-    owner = Caller(user_id=row.owner_id, role=Role(row.role))
+    owner = Caller(user_id=row.owner_id, role=smaller_role(Role(row.role), Role(row.owner_role)))
     return DueTask(row.definition_id, row.input, owner, in_force(row, row.created_at))
 
 

@@ -72,6 +72,7 @@ class Engine:
         task = StoredTask(
             id=str(uuid4()),
             owner_id=ADMIN.user_id,
+            role=ADMIN.role,
             name="recorded",
             schedule={"type": "daily", "at": "02:30"},
             timezone="UTC",

@@ -1,4 +1,4 @@
-"""What a task's schedule was before it was changed; what of a task has changed; which of its runs were planned."""
+"""Of tasks: the schedules they had, what has changed, which runs were planned, and with which role they run."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,6 +18,8 @@ def upgrade() -> None:
         sa.Column("timezone", sa.String(), nullable=False),
         sa.Column("policy", postgresql.JSONB(), nullable=False),
     )
+    op.add_column("tasks", sa.Column("role", sa.String(), server_default="author", nullable=False))
+    op.alter_column("tasks", "role", server_default=None)
     for name in ("schedule_revision", "paused_revision"):
         op.add_column("tasks", sa.Column(name, sa.Integer(), server_default=sa.text("1"), nullable=False))
     op.add_column("task_runs", sa.Column("on_schedule", sa.Boolean(), server_default=sa.text("true"), nullable=False))
