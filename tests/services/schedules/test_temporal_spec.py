@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import islice, takewhile
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from temporalio.api.workflowservice.v1 import ListScheduleMatchingTimesRequest
 from temporalio.client import Client, Schedule, ScheduleActionStartWorkflow
 
 from models.schedules import Cron, Daily, Dst, Form, Interval, Monthly, Once, Policy, Weekly
@@ -167,3 +168,59 @@ async def test_server_fires_at_the_shown_times_of_any_cron(
 ) -> None:
     start = list(change_days(zone, now))[which] - timedelta(minutes=minutes)
     await assert_same(temporal, cron.model_copy(update={"start": start}), zone, now, dst)
+
+
+DAYS_OF_2027 = [
+    (Daily(at="02:30"), "2027-03-12", 4, ["03-12 07:30", "03-13 07:30", "03-14 07:00", "03-15 06:30"]),
+    (Daily(at="02:30"), "2027-11-05", 4, ["11-05 06:30", "11-06 06:30", "11-07 07:30", "11-08 07:30"]),
+    (Daily(at="01:30"), "2027-11-06", 3, ["11-06 05:30", "11-07 05:30", "11-08 06:30"]),
+    (
+        Monthly(day=31, at="12:00"),
+        "2027-01-01",
+        181,
+        ["01-31 17:00", "02-28 17:00", "03-31 16:00", "04-30 16:00", "05-31 16:00", "06-30 16:00"],
+    ),
+    (
+        Monthly(day=31, at="12:00", short_month="skip"),
+        "2027-01-01",
+        365,
+        ["01-31 17:00", "03-31 16:00", "05-31 16:00", "07-31 16:00", "08-31 16:00", "10-31 16:00", "12-31 17:00"],
+    ),
+    (Cron(cron="0 9 * * MON#1"), "2027-03-01", 92, ["03-01 14:00", "04-05 13:00", "05-03 13:00"]),
+    (Cron(cron="0 9 * * MON#1"), "2027-11-01", 60, ["11-01 13:00", "12-06 14:00"]),
+]
+"""Of New York, from a local day on for some days; expected in UTC."""
+
+
+@pytest.mark.parametrize(("form", "day", "days", "expected"), DAYS_OF_2027, ids=repr)
+async def test_what_is_shown_for_2027_is_what_the_server_fires(
+    temporal: Client, form: Form, day: str, days: int, expected: list[str]
+) -> None:
+    zone = ZoneInfo(NEW_YORK)
+    begin = datetime.fromisoformat(day).replace(tzinfo=zone)
+    end = begin + timedelta(days=days)  # local days
+    previewed = takewhile(lambda at: at < end, fire_times(form, zone, begin - timedelta(seconds=1)))
+    assert [at.astimezone(UTC).strftime("%m-%d %H:%M") for at in previewed] == expected
+    fired = await matching_times(temporal, form, begin, end)
+    assert [at.strftime("%m-%d %H:%M") for at in fired] == expected
+
+
+async def matching_times(temporal: Client, form: Form, begin: datetime, end: datetime) -> list[datetime]:
+    """When the server fires a schedule that was made at the end of 2026, in a span of any time, past or to come."""
+    id_ = str(uuid4())
+    handle = await temporal.create_schedule(
+        id_,
+        Schedule(
+            action=ScheduleActionStartWorkflow("nothing", id=id_, task_queue="nobody"),
+            spec=to_spec(server_times(form, ZoneInfo(NEW_YORK), datetime(2026, 12, 1, tzinfo=UTC))),
+            state=to_state(None, paused=True),
+        ),
+    )
+    request = ListScheduleMatchingTimesRequest(namespace=temporal.namespace, schedule_id=id_)
+    request.start_time.FromDatetime(begin.astimezone(UTC) - timedelta(seconds=1))
+    request.end_time.FromDatetime(end.astimezone(UTC) - timedelta(seconds=1))
+    try:
+        answer = await temporal.workflow_service.list_schedule_matching_times(request)
+    finally:
+        await handle.delete()
+    return [at.ToDatetime(UTC) for at in answer.start_time]
