@@ -69,12 +69,12 @@ class Platform:
         """A document as it is."""
         return self._send("GET", where, params=params).text
 
-    def items(self, where: str) -> list[Any]:
+    def items(self, where: str, params: Params | None = None) -> list[Any]:
         """All items of a list, page by page."""
         found: list[Any] = []
         cursor: str | None = None
         while True:
-            page = self.get(where, {"limit": 200, **({"cursor": cursor} if cursor else {})})
+            page = self.get(where, {**(params or {}), "limit": 200, **({"cursor": cursor} if cursor else {})})
             found += page["items"]
             cursor = page.get("next_cursor")
             if cursor is None:
@@ -95,9 +95,10 @@ class Platform:
         )
         return Answer(response.status_code, _json(response))
 
-    def put(self, where: str, content: Any) -> None:
-        """Put JSON where it belongs, in place of what is there."""
-        self._send("PUT", where, json=content)
+    def put(self, where: str, content: Any) -> Any:
+        """Put JSON where it belongs, in place of what is there; what the platform answers, if anything."""
+        response = self._send("PUT", where, json=content)
+        return _json(response) if response.content else None
 
     def delete(self, where: str) -> None:
         """Delete what is there. Sent once: the second time it would be gone."""

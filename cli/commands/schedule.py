@@ -16,6 +16,10 @@ _File = Annotated[
     Path,
     typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="YAML or JSON, as POST /task/schedule takes it."),
 ]
+_Name = Annotated[str | None, typer.Option(help="Only those whose name has this in it.")]
+_Paused = Annotated[bool | None, typer.Option("--paused/--active", help="Only those that rest, or that do not.")]
+_From = Annotated[str, typer.Option("--from", help='Such as "2027-03-14T00:00", in the zone of the task.')]
+_To = Annotated[str, typer.Option("--to", help="Written as --from, and included.")]
 _Id = Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")]
 
 
@@ -45,16 +49,20 @@ def add(session: Session, file: _File) -> None:
 @platform_command
 def change(session: Session, task_id: _Id, file: _File) -> None:
     """Make a task what a file says. What it has run stays."""
-    session.platform.put(path("task", task_id), read_file(file)[0])
-    session.show_json({"changed": task_id})
-    session.say(f"task {task_id} is changed")
+    answer = session.platform.put(path("task", task_id), read_file(file)[0])
+    session.show_json(answer)
+    _show_times(session, Scheduled.model_validate(answer, extra="ignore"))
 
 
 @app.command("list")
 @platform_command
-def list_tasks(session: Session) -> None:
+def list_tasks(session: Session, name: _Name = None, *, paused: _Paused = None) -> None:
     """One's own tasks, newest first; everybody's for admins."""
-    items = session.platform.items(path("task", "scheduled"))
+    asked = {
+        **({} if name is None else {"name": name}),
+        **({} if paused is None else {"paused": str(paused).lower()}),
+    }
+    items = session.platform.items(path("task", "scheduled"), asked)
     session.show_json({"items": items})
     found = [Task.model_validate(item, extra="ignore") for item in items]
     session.show_table(
@@ -64,6 +72,23 @@ def list_tasks(session: Session) -> None:
             for one in found
         ],
     )
+
+
+@app.command()
+@platform_command
+def show(session: Session, task_id: _Id) -> None:
+    """A task: what it runs, its next times, and how many were skipped or missed."""
+    answer = session.platform.get(path("task", task_id))
+    session.show_json(answer)
+    task = Task.model_validate(answer, extra="ignore")
+    runs = task.target.workflow or task.target.action
+    session.say(f"{task.name}: runs {runs}, {task.text}, {task.timezone}", style="bold")
+    if task.skipped is not None:
+        session.say(f"{task.skipped:,} skipped, {task.missed or 0:,} missed")
+    if task.paused:
+        session.say("paused")
+    for at in task.next:
+        session.say(at.isoformat())
 
 
 @app.command()
@@ -98,6 +123,24 @@ def resume(session: Session, task_id: _Id) -> None:
 def trigger(session: Session, task_id: _Id) -> None:
     """Run a task now, once."""
     _post(session, task_id, "trigger", "runs now")
+
+
+@app.command()
+@platform_command
+def backfill(session: Session, task_id: _Id, begin: _From, end: _To) -> None:
+    """Run what the schedule says for a time that has passed, one after the other; each time once."""
+    answer = session.platform.post(path("task", task_id, "backfill"), {"from": begin, "to": end}).content
+    session.show_json(answer)
+    _show_times(session, Previewed.model_validate(answer, extra="ignore"))
+
+
+@app.command("execute-pending")
+@platform_command
+def execute_pending(session: Session) -> None:
+    """Start everything that was due within the last week and has not started; for admins."""
+    answer = session.platform.post(path("task", "execute-pending")).content
+    session.show_json(answer)
+    session.say(f"{answer['started']:,} runs of {len(answer['tasks']):,} tasks")
 
 
 @app.command()

@@ -273,13 +273,22 @@ def test_tasks_are_made_shown_and_deleted(platform: RecordedPlatform, tmp_path: 
     platform.answers("POST", "/task/schedule", Reply(201, FIRES | {"id": "t1"}))
     platform.answers("GET", "/task/scheduled", Reply(200, {"items": [shown], "next_cursor": None}))
     platform.answers("GET", "/task/t1/history", Reply(200, {"items": [ran], "next_cursor": None}))
+    platform.answers("GET", "/task/t1", Reply(200, shown))
+    platform.answers("POST", "/task/t1/backfill", Reply(202, FIRES | {"text": "2 runs"}))
+    platform.answers("POST", "/task/execute-pending", Reply(200, {"started": 3, "tasks": ["t1"]}))
     platform.answers("PUT", "/task/t1", Reply(200, FIRES | {"id": "t1"}))
     platform.answers("DELETE", "/task/t1", Reply(204))
     assert "2027-03-13T02:30:00-05:00" in tooloo("schedule", "preview", str(file)).out
     assert tooloo("schedule", "add", str(file)).out.startswith("t1\nevery day")
     assert "nightly" in tooloo("schedule", "list").out
     assert "completed" in tooloo("schedule", "history", "t1").out
-    assert tooloo("schedule", "change", "t1", str(file)).code == 0
+    assert "every day at 02:30" in tooloo("schedule", "change", "t1", str(file)).out
+    assert tooloo("schedule", "list", "--name", "night", "--active").code == 0
+    assert platform.received[-1].query == {"name": ["night"], "paused": ["false"], "limit": ["200"]}
+    assert "runs hello" in tooloo("schedule", "show", "t1").out
+    assert "2 runs" in tooloo("schedule", "backfill", "t1", "--from", "2027-01-01", "--to", "2027-01-02").out
+    assert platform.received[-1].content == {"from": "2027-01-01", "to": "2027-01-02"}
+    assert "3 runs of 1 tasks" in tooloo("schedule", "execute-pending").out
     for what in ("pause", "resume", "trigger"):
         platform.answers("POST", f"/task/t1/{what}", Reply(202, {"id": "t1"}))
         assert tooloo("schedule", what, "t1", "--json").document == {"id": "t1"}
