@@ -74,6 +74,35 @@ _AT_COMMIT: dict[str, Any] = {
     "complete": True,
 }
 _NAMED: dict[str, Any] = {**_AT_COMMIT, "name": "retry", "approximate": True}
+_TASK_ID = "6f1d2f4e-2a53-4c0b-8a4e-6a8f5f9a3c10"
+_FIRES: dict[str, Any] = {
+    "next": ["2027-03-13T02:30:00-05:00", "2027-03-14T03:00:00-04:00", "2027-03-15T02:30:00-04:00"],
+    "text": "every day at 02:30, America/New_York",
+}
+_TASK: dict[str, Any] = {
+    "id": _TASK_ID,
+    "name": "nightly review",
+    "owner_id": "ada",
+    "schedule": {"type": "daily", "at": "02:30", "start": None, "end": None, "max_runs": None},
+    "timezone": "America/New_York",
+    "target": {"workflow": "code-review", "action": None, "intent": None},
+    "input": {"path": "."},
+    "policy": {
+        "overlap": "skip",
+        "catchup_window_seconds": 3600,
+        "pause_on_failure": False,
+        "dst": "exact",
+        "jitter_seconds": 0,
+    },
+    **_FIRES,
+    "paused": False,
+    "skipped": 0,
+    "missed": 1,
+    "created_at": _WHEN,
+    "updated_at": _WHEN,
+    "links": {"self": f"/api/v1/task/{_TASK_ID}", "history": f"/api/v1/task/{_TASK_ID}/history"},
+}
+_RUN_ID = "0b1f5b0e-6a3e-4f0c-9a52-0d7c6f4f2a11"
 
 ANSWERS: dict[str, Any] = {
     "get_user_metrics": {
@@ -128,6 +157,7 @@ ANSWERS: dict[str, Any] = {
     "get_user_trend": _TREND,
     "list_user_achievements": {"items": [_ACHIEVEMENT], "next_cursor": None},
     "set_profile": _PROFILE,
+    "erase_user": {"left": ["archive"]},
     "export_user": {
         "profile": _PROFILE,
         "engagement": _ENGAGEMENT,
@@ -254,6 +284,37 @@ ANSWERS: dict[str, Any] = {
         ],
         **_NAMED,
         "unparsed": 0,
+    },
+    "schedule_task": {"id": _TASK_ID, **_FIRES},
+    "preview_schedule": _FIRES,
+    "execute_pending": {"started": 2, "tasks": [_TASK_ID]},
+    "list_tasks": {"items": [{**_TASK, "skipped": None, "missed": None}], "next_cursor": None},
+    "get_task": _TASK,
+    "change_task": {"id": _TASK_ID, **_FIRES},
+    "pause_task": {**_TASK, "next": [], "paused": True},
+    "resume_task": _TASK,
+    "trigger_task": {"id": _TASK_ID},
+    "backfill_task": {"next": ["2027-03-13T02:30:00-05:00", "2027-03-14T03:00:00-04:00"], "text": "2 runs"},
+    "list_task_history": {
+        "items": [
+            {
+                "planned_at": "2027-03-14T07:00:00Z",
+                "started_at": "2027-03-14T07:00:00.081Z",
+                "outcome": "completed",
+                "run_id": _RUN_ID,
+                "error": None,
+                "links": {"self": f"/api/v1/workflow/code-review/executions/{_RUN_ID}"},
+            },
+            {
+                "planned_at": "2027-03-13T07:30:00Z",
+                "started_at": None,
+                "outcome": "missed",
+                "run_id": None,
+                "error": None,
+                "links": {},
+            },
+        ],
+        "next_cursor": None,
     },
     "award_badge": {**_AWARD, "event_id": None, "reason": "Helped three others."},
 }

@@ -48,7 +48,7 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
         documented = responses.setdefault(status, {"description": description})
         documented.setdefault("content", {MEDIA_TYPE: {"schema": _REFERENCE}})
     if (example := ANSWERS.get(operation["operationId"])) is not None:
-        for status in ("200", "201"):
+        for status in ("200", "201", "202"):
             for content in responses.get(status, {}).get("content", {}).values():
                 content["example"] = example
     if path not in OPEN_PATHS:

@@ -122,8 +122,8 @@ class Triggered(Contract):
 class Backfill(Contract):
     """Body of `POST /task/{id}/backfill`: run what the schedule says for a time that has passed, bounds included."""
 
-    from_: Moment = Field(alias="from")
-    to: Moment
+    from_: Moment = Field(alias="from", examples=["2027-03-13T00:00:00-05:00"])
+    to: Moment = Field(examples=["2027-03-14T00:00:00-05:00"])
 
 
 class OpenTaskRun(Contract):

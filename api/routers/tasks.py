@@ -54,7 +54,7 @@ from workflows.task_schedules import TaskSchedules
 _log = structlog.get_logger(__name__)
 router = resource("tasks")
 
-TaskId = Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$")]
+TaskId = Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$", examples=["6f1d2f4e-2a53-4c0b-8a4e-6a8f5f9a3c10"])]
 _CURSOR = TypeAdapter[tuple[datetime, str]](tuple[Instant, Text])
 _MOMENT_CURSOR = TypeAdapter[datetime](Instant)
 _SHOWN = 10

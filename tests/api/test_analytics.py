@@ -8,11 +8,9 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from httpx2 import AsyncClient
-from jsonschema import Draft202012Validator
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.answer_examples import ANSWERS
 from models.identity import Caller, Role
 from services.orchestration.runs import NewRun, open_run
 from tests.api.activity import BASE, completed, event, heartbeat, now, read, report
@@ -559,50 +557,3 @@ async def test_cohorts_have_nulls_after_today(learner: AsyncClient, admin: Async
     assert sum(cohort["learners"] for cohort in by_month) == 4
     for query in ("periods=0", "periods=61", "by=day"):
         problem(await learner.get(f"{BASE}/cohorts?{query}"), 422, "invalid-input")
-
-
-# The document
-
-
-def test_operations_say_by_example_what_they_take(app: FastAPI) -> None:
-    document = app.openapi()
-    for path, item in document["paths"].items():
-        if not path.startswith(BASE):
-            continue
-        for operation in item.values():
-            for parameter in operation.get("parameters", ()):
-                if parameter["in"] == "path" and parameter["name"] != "award_id":
-                    assert parameter.get("example") or parameter["schema"]["examples"], path
-            for content in operation.get("requestBody", {}).get("content", {}).values():
-                assert (
-                    "example" in content
-                    or "examples" in str(_resolved(document, content["schema"]))
-                    or (content["schema"] == {"type": "string"})
-                ), path
-
-
-def test_operations_say_by_example_what_they_answer(app: FastAPI) -> None:
-    document = app.openapi()
-    for path, item in document["paths"].items():
-        if not path.startswith(BASE):
-            continue
-        for operation in item.values():
-            for status in ("200", "201"):
-                for content in operation["responses"].get(status, {}).get("content", {}).values():
-                    assert content["example"] == ANSWERS[operation["operationId"]], path
-                    schema = {**content["schema"], "components": document["components"]}
-                    Draft202012Validator(schema).validate(content["example"])
-
-
-def test_examples_are_of_operations(app: FastAPI) -> None:
-    named = {operation["operationId"] for item in app.openapi()["paths"].values() for operation in item.values()}
-    assert set(ANSWERS) <= named
-
-
-def _resolved(document: dict[str, Any], schema: Any) -> Any:
-    """A schema with what it refers to, one after the other."""
-    if isinstance(schema, dict):
-        name = schema.get("$ref", "").rpartition("/")[2]
-        parts = {key: _resolved(document, value) for key, value in schema.items() if key != "$ref"}
-        return {**parts, **(_resolved(document, document["components"]["schemas"][name]) if name else {})}
-    return [_resolved(document, one) for one in schema] if isinstance(schema, list) else schema
