@@ -93,12 +93,16 @@ class TaskActivities:
 
 
 def _task_run(asked: OpenTaskRun, due: tasks.DueTask, started_by: str | None) -> task_runs.TaskRun:
-    """A planned time has one run; but who triggers a task in the second it fires in wants another."""
-    is_another = started_by not in {None, asked.asked_by} and asked.asked_at - asked.planned_at <= _AT_ONCE
+    """A time of the schedule has one run, however often it is asked for; each trigger is another.
+
+    A schedule that fires in every second leaves none to a trigger: then it is one that comes at once.
+    """
+    on_schedule = asked.planned_at in due.schedule.times(asked.planned_at, asked.planned_at + SECOND)
+    at_once = asked.asked_at - asked.planned_at <= _AT_ONCE
+    is_another = started_by not in {None, asked.asked_by} and (at_once or not on_schedule)
     planned_at = asked.asked_at if is_another else asked.planned_at
-    on_schedule = planned_at in due.schedule.times(planned_at, planned_at + SECOND)
     run_id = str(uuid5(NAMESPACE_URL, f"tooloo:task/{asked.task_id}/{planned_at.isoformat()}"))
-    return task_runs.TaskRun(asked.task_id, planned_at, run_id, asked.asked_by, on_schedule)
+    return task_runs.TaskRun(asked.task_id, planned_at, run_id, asked.asked_by, on_schedule and not is_another)
 
 
 def _refused(error: TooLooError) -> ApplicationError:

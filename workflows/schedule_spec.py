@@ -19,7 +19,7 @@ from models.server_times import Calendar, Period, ServerTimes, TaskSchedule
 
 _FORTY_YEARS = 14_600 * 86_400
 """Seconds. An instant is one time of such a period: longer ones begin after now, where the server misses the first."""
-_OVERLAPS: dict[Overlap, ScheduleOverlapPolicy] = {
+OVERLAPS: dict[Overlap, ScheduleOverlapPolicy] = {
     "skip": ScheduleOverlapPolicy.SKIP,
     "buffer-one": ScheduleOverlapPolicy.BUFFER_ONE,
     "buffer-all": ScheduleOverlapPolicy.BUFFER_ALL,
@@ -27,6 +27,7 @@ _OVERLAPS: dict[Overlap, ScheduleOverlapPolicy] = {
     "terminate-other": ScheduleOverlapPolicy.TERMINATE_OTHER,
     "allow-all": ScheduleOverlapPolicy.ALLOW_ALL,
 }
+"""In Temporal's words."""
 
 
 def to_spec(times: ServerTimes, jitter_seconds: int = 0) -> ScheduleSpec:
@@ -48,7 +49,7 @@ def to_spec(times: ServerTimes, jitter_seconds: int = 0) -> ScheduleSpec:
 def to_policy(policy: Policy) -> SchedulePolicy:
     """What the server does when runs meet, were missed, or fail."""
     return SchedulePolicy(
-        overlap=_OVERLAPS[policy.overlap],
+        overlap=OVERLAPS[policy.overlap],
         catchup_window=timedelta(seconds=policy.catchup_window_seconds),
         pause_on_failure=policy.pause_on_failure,
     )

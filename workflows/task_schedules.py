@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from temporalio.api.schedule.v1 import SchedulePatch, TriggerImmediatelyRequest
+from temporalio.api.workflowservice.v1 import PatchScheduleRequest
 from temporalio.client import (
     Client,
     Schedule,
@@ -24,7 +26,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from models.schedules import Policy
 from models.server_times import TaskSchedule
 from workflows.client import TASK_QUEUE
-from workflows.schedule_spec import renewed_state, to_policy, to_spec, to_state
+from workflows.schedule_spec import OVERLAPS, renewed_state, to_policy, to_spec, to_state
 from workflows.search_attributes import TRIGGER, USER
 from workflows.start import RUN_TASK
 
@@ -55,18 +57,24 @@ class TaskSchedules:
 
     async def put(self, task: TaskSchedule) -> None:
         """Make a schedule, or make it what it is to be. Doing it again changes nothing."""
+        is_over = task.remaining_runs == 0  # which the SDK does not let a new one be
+        state = to_state(task.remaining_runs or None, paused=task.paused or is_over)
         try:
             await self._client.create_schedule(
                 _schedule_id(task.task_id),
-                _schedule(task, to_state(task.remaining_runs, paused=task.paused)),
+                _schedule(task, state),
                 search_attributes=TypedSearchAttributes([SearchAttributePair(USER, task.owner_id)]),
             )
+            if is_over:
+                await self._renew(replace(task, counts_anew=True, pauses_anew=True))
         except ScheduleAlreadyRunningError:
+            await self._renew(task)
 
-            async def renew(found: ScheduleUpdateInput) -> ScheduleUpdate:
-                return ScheduleUpdate(_schedule(task, renewed_state(task, found.description.schedule.state)))
+    async def _renew(self, task: TaskSchedule) -> None:
+        async def renew(found: ScheduleUpdateInput) -> ScheduleUpdate:
+            return ScheduleUpdate(_schedule(task, renewed_state(task, found.description.schedule.state)))
 
-            await self._handle(task.task_id).update(renew)
+        await self._handle(task.task_id).update(renew)
 
     async def remove(self, task_id: str) -> None:
         """Delete a schedule, if there is one."""
@@ -76,10 +84,22 @@ class TaskSchedules:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
 
-    async def trigger(self, task_id: str, policy: Policy) -> None:
-        """Run a task now, as its policy has it where runs meet; but none is skipped that somebody has asked for."""
-        overlap = ScheduleOverlapPolicy.BUFFER_ONE if policy.overlap == "skip" else None
-        await self._handle(task_id).trigger(overlap=overlap)
+    async def trigger(self, task_id: str, policy: Policy, planned_at: datetime, request_id: str) -> None:
+        """Run a task now, as its policy has it where runs meet; but none is skipped that somebody has asked for.
+
+        `planned_at`: what its run is told, to the second. Under the same `request_id`, it is done once.
+        """
+        overlap = "buffer-one" if policy.overlap == "skip" else policy.overlap
+        trigger = TriggerImmediatelyRequest(overlap_policy=OVERLAPS[overlap].value)  # pyright: ignore[reportArgumentType] - it is an int
+        trigger.scheduled_time.FromDatetime(planned_at)
+        request = PatchScheduleRequest(
+            namespace=self._client.namespace,
+            schedule_id=_schedule_id(task_id),
+            patch=SchedulePatch(trigger_immediately=trigger),
+            identity=self._client.identity,
+            request_id=request_id,
+        )
+        await self._client.workflow_service.patch_schedule(request, retry=True)
 
     async def fill_in(self, task_id: str, spans: Sequence[tuple[datetime, datetime]]) -> None:
         """Run what the schedule says for times that have passed, one after the other. Bounds are included."""

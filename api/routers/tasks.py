@@ -1,6 +1,7 @@
 """Tasks: workflows and actions that run by a schedule."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from pydantic_core import from_json
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
+from temporalio.service import RPCError, RPCStatusCode
 
 from api import runs as views
 from api.dependencies import AdminDep, CallerDep, PartsDep
@@ -42,7 +44,7 @@ from models.tasks import (
 )
 from services.identity.users import timezone_of
 from services.schedules import task_runs, tasks
-from services.schedules.history import Started
+from services.schedules.history import FIRST, InForce, Started
 from services.schedules.task_runs import FORM
 from services.schedules.tasks import StoredTask
 from services.schedules.telling import tell
@@ -61,7 +63,6 @@ _SHOWN = 10
 """Fire times that an answer names."""
 _MOST_FILLED = 10_000
 """Runs of one back-fill."""
-_FIRST = datetime.min.replace(tzinfo=UTC)
 _BATCH = 200
 """Tasks that are looked at between two readings of the list."""
 _PENDING = timedelta(days=7)
@@ -127,9 +128,7 @@ async def _start_pending(parts: Parts, caller: Caller, row: Row[Any]) -> int:
             connection, caller, row, [held], since=since, before=now, limit=_MOST_FILLED
         )
     missed = [one.planned_at for one in missing if one.outcome == "missed"]
-    if missed:
-        spans = await asyncio.to_thread(held.spans, missed)
-        await TaskSchedules(parts.temporal).fill_in(row.id, spans)
+    await _fill_in(parts, row.id, held, missed)
     return len(missed)
 
 
@@ -202,9 +201,11 @@ async def trigger_task(task_id: TaskId, caller: CallerDep, parts: PartsDep, idem
     """Run a task now, once, whether or not it is paused; after a run under way, if its policy is to skip."""
 
     async def accept() -> Answer:
-        row = await tasks.find_task(connection, caller, task_id)
+        held = task_runs.in_force(await tasks.find_task(connection, caller, task_id))
         await record_change(connection, caller.user_id, "task.trigger", f"task/{task_id}")
-        await TaskSchedules(parts.temporal).trigger(task_id, Policy.model_validate(row.policy))
+        now = held.free_second(datetime.now(UTC))
+        request_id = idempotency.request_id
+        await _ask(parts, task_id, lambda schedules: schedules.trigger(task_id, held.policy, now, request_id))
         return Answer.of(202, Triggered(id=task_id))
 
     async with parts.database.begin() as connection:
@@ -214,10 +215,10 @@ async def trigger_task(task_id: TaskId, caller: CallerDep, parts: PartsDep, idem
 
 @router.post("/task/{task_id}/backfill", status_code=202)
 async def backfill_task(task_id: TaskId, span: Backfill, caller: CallerDep, parts: PartsDep) -> Previewed:
-    """Run what the schedule says for a time that has passed, one run after the other; each time once."""
+    """Run what the schedule says for a time that has passed, and has not had its run; one after the other."""
     async with parts.autocommit.connect() as connection:
-        row = await tasks.find_task(connection, caller, task_id)
-    now, held = datetime.now(UTC), task_runs.in_force(row, row.created_at)
+        held = task_runs.in_force(await tasks.find_task(connection, caller, task_id))
+    now = datetime.now(UTC)
     begin, end = instant_of(span.from_, held.zone), instant_of(span.to, held.zone)
     if end < begin:
         raise _refused("/to", "end-before-start", "`to` is before `from`.")
@@ -227,11 +228,31 @@ async def backfill_task(task_id: TaskId, span: Backfill, caller: CallerDep, part
     if len(due) > _MOST_FILLED:
         raise _refused("/to", "too-large", f"These are more than the {_MOST_FILLED:,} runs of one back-fill.")
     async with parts.database.begin() as connection:
+        started = await task_runs.started_times(connection, task_id, begin, end)
+        due = [at for at in due if at not in started]
         await record_change(connection, caller.user_id, "task.backfill", f"task/{task_id}", {"runs": len(due)})
-    if due:
-        begin, end = held.starts(due[0], due[-1])
-        await TaskSchedules(parts.temporal).fill_in(task_id, [(begin, min(end, now))])
+    await _fill_in(parts, task_id, held, due)
     return Previewed(next=tuple(due[:_SHOWN]), text="1 run" if len(due) == 1 else f"{len(due):,} runs")
+
+
+async def _fill_in(parts: Parts, task_id: str, held: InForce, planned: Collection[datetime]) -> None:
+    """Start what was planned for these times."""
+    now = datetime.now(UTC)
+    spans = [(begin, min(end, now)) for begin, end in await asyncio.to_thread(held.spans, planned)]
+    if spans:
+        await _ask(parts, task_id, lambda schedules: schedules.fill_in(task_id, spans))
+
+
+async def _ask(parts: Parts, task_id: str, ask: Callable[[TaskSchedules], Awaitable[None]]) -> None:
+    """Ask something of a schedule. Temporal forgets one a week after its last time: then it is made again."""
+    schedules = TaskSchedules(parts.temporal)
+    try:
+        await ask(schedules)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        await tell(parts.database, schedules, task_id)
+        await ask(schedules)
 
 
 @router.get("/task/{task_id}/history")
@@ -242,7 +263,7 @@ async def list_task_history(task_id: TaskId, caller: CallerDep, parts: PartsDep,
         row = await tasks.find_task(connection, caller, task_id)
         schedules = await task_runs.list_schedules(connection, row)
         started, missing = await task_runs.read_history(
-            connection, caller, row, schedules, since=_FIRST, before=before, limit=page.rows
+            connection, caller, row, schedules, since=FIRST, before=before, limit=page.rows
         )
     items = [_task_run(parts, one) for one in started]
     items += [TaskRun(planned_at=one.planned_at, started_at=None, outcome=one.outcome, run_id=None) for one in missing]

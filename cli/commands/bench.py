@@ -18,6 +18,7 @@ class Benchmark(StrEnum):
     RIPGREP = "ripgrep_oracle"
     SYMBOLS = "symbols_oracle"
     OVERHEAD = "overhead"
+    SCHEDULES = "schedules"
 
 
 def bench(context: typer.Context, name: Benchmark) -> None:

@@ -17,9 +17,14 @@ GRACE = timedelta(seconds=30)
 _SKIPPING: frozenset[Overlap] = frozenset({"skip", "buffer-one"})
 _LAG = timedelta(seconds=5)
 """For how long a run that is recorded as ended may still be in Temporal's way."""
+_TELLING = timedelta(seconds=1)
+"""What is recorded holds in Temporal a little later."""
+_MOST_SPANS = 500
+"""Temporal keeps a thousand of a schedule, and drops the rest."""
+_MINUTE = timedelta(minutes=1)
 _BEFORE = timedelta(milliseconds=1)
-_FIRST = datetime.min.replace(tzinfo=UTC)
-_NEVER = datetime.max.replace(tzinfo=UTC)
+FIRST = datetime.min.replace(tzinfo=UTC)
+NEVER = datetime.max.replace(tzinfo=UTC)
 _SPANS = (timedelta(hours=1), timedelta(days=1), timedelta(days=40), timedelta(days=4_000), timedelta(days=40_000))
 """How far back to look at a time: no further than a page needs."""
 
@@ -58,6 +63,13 @@ class InForce:
                 break
         return found[::-1][:count]
 
+    def free_second(self, now: datetime) -> datetime:
+        """The last second at which it does not fire; this one, when there was none within a minute."""
+        second = now.replace(microsecond=0)
+        taken = set(self.times(second - _MINUTE, second + SECOND))
+        seconds = (second - number * SECOND for number in range(_MINUTE.seconds))
+        return next((one for one in seconds if one not in taken), second)
+
     def starts(self, begin: datetime, end: datetime) -> tuple[datetime, datetime]:
         """From when to when Temporal starts what is planned in a span; jitter never reaches the next time."""
         jitter = timedelta(seconds=self.policy.jitter_seconds)
@@ -65,7 +77,7 @@ class InForce:
         return begin, end + jitter if following is None else following - _BEFORE
 
     def spans(self, planned: Collection[datetime]) -> list[tuple[datetime, datetime]]:
-        """From when to when Temporal starts some of these times and no others."""
+        """From when to when Temporal starts some of these times and no others; all between, if that takes too many."""
         if not planned:
             return []
         some = frozenset(planned)
@@ -74,7 +86,7 @@ class InForce:
             if wanted:
                 together = list(times)
                 found.append(self.starts(together[0], together[-1]))
-        return found
+        return found if len(found) <= _MOST_SPANS else [(found[0][0], found[-1][1])]
 
 
 @dataclass(frozen=True)
@@ -118,7 +130,7 @@ def not_started(
     pauses: Sequence[Span],
     now: datetime,
     *,
-    since: datetime = _FIRST,
+    since: datetime = FIRST,
     before: datetime,
     limit: int,
 ) -> list[NotStarted]:
@@ -135,7 +147,7 @@ def not_started(
         end = min(one.until, before, now - one.grace)
         if waiting is not None and one.policy.overlap != "skip":
             end = min(end, waiting)  # whether what comes during a run is skipped is known when it ends
-        for begin, stop in _active(max(one.since, since), end, pauses):
+        for begin, stop in _active(max(one.since + _TELLING, since), end, pauses):
             wanted = limit - len(found) + len(done)
             due = [at for at in one.last_times(begin, stop, wanted) if at not in done]
             skips = one.policy.overlap in _SKIPPING
@@ -148,7 +160,7 @@ class _Ran:
 
     def __init__(self, started: Sequence[Started]) -> None:
         ran = sorted(
-            (one.started_at, _NEVER if one.ended_at is None else one.ended_at + _LAG)
+            (one.started_at, NEVER if one.ended_at is None else one.ended_at + _LAG)
             for one in started
             if one.status is not None
         )
@@ -165,6 +177,6 @@ def _active(begin: datetime, end: datetime, pauses: Sequence[Span]) -> list[tupl
     left: list[tuple[datetime, datetime]] = []
     for paused, resumed in sorted(pauses, key=lambda pause: pause[0]):
         left.append((begin, min(paused, end)))
-        begin = max(begin, resumed or _NEVER)
+        begin = max(begin, NEVER if resumed is None else resumed + _TELLING)
     left.append((begin, end))
     return [(first, last) for first, last in reversed(left) if first < last]

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,13 +16,10 @@ from models.identity import Caller
 from models.persistence.tables import task_pauses, task_runs, task_schedules
 from models.runs import Failure, RunStatus
 from models.schedules import Form, Policy, Schedule
-from services.schedules.history import InForce, NotStarted, Span, Started, not_started
+from services.schedules.history import FIRST, NEVER, InForce, NotStarted, Span, Started, not_started
 from services.schedules.times import SECOND
 
 FORM = TypeAdapter[Form](Schedule)
-_TELLING = timedelta(seconds=1)
-"""What is recorded holds in Temporal a little later."""
-_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -52,10 +49,10 @@ async def record_task_run(connection: AsyncConnection, run: TaskRun, error: Fail
     await connection.execute(upsert(task_runs).values(row).on_conflict_do_nothing())
 
 
-def in_force(row: Row[Any], since: datetime, until: datetime = _NEVER) -> InForce:
+def in_force(row: Row[Any], since: datetime = FIRST, until: datetime = NEVER) -> InForce:
     """A schedule as it is kept, and for how long it held."""
     form, policy = FORM.validate_python(row.schedule), Policy.model_validate(row.policy)
-    return InForce(form, ZoneInfo(row.timezone), policy, since + _TELLING, until)
+    return InForce(form, ZoneInfo(row.timezone), policy, since, until)
 
 
 async def list_schedules(connection: AsyncConnection, task: Row[Any]) -> list[InForce]:
@@ -77,6 +74,14 @@ async def _until_its_last_run(connection: AsyncConnection, task_id: str, one: In
     nth = statement.order_by(task_runs.c.planned_at).offset(one.form.max_runs - 1).limit(1)
     last = await connection.scalar(nth)
     return one if last is None else replace(one, until=last + SECOND)
+
+
+async def started_times(connection: AsyncConnection, task_id: str, begin: datetime, end: datetime) -> set[datetime]:
+    """The planned times of a span, bounds included, that have had their runs."""
+    statement = select(task_runs.c.planned_at).where(
+        task_runs.c.task_id == task_id, task_runs.c.planned_at.between(begin, end)
+    )
+    return set(await connection.scalars(statement))
 
 
 async def count_runs(connection: AsyncConnection, task_id: str, since: datetime) -> int:
@@ -142,4 +147,4 @@ def _started(row: Row[Any]) -> Started:
 async def _list_pauses(connection: AsyncConnection, task_id: str) -> list[Span]:
     statement = select(task_pauses.c.paused_at, task_pauses.c.resumed_at).where(task_pauses.c.task_id == task_id)
     rows = await connection.execute(statement)
-    return [(row.paused_at, None if row.resumed_at is None else row.resumed_at + _TELLING) for row in rows]
+    return [(row.paused_at, row.resumed_at) for row in rows]

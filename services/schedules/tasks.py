@@ -159,7 +159,7 @@ async def find_due(connection: AsyncConnection, task_id: str) -> DueTask:
     if row is None:
         raise NotFoundError("The task was deleted.", code="task-deleted")
     owner = Caller(user_id=row.owner_id, role=smaller_role(Role(row.role), Role(row.owner_role)))
-    return DueTask(row.definition_id, row.input, owner, in_force(row, row.created_at))
+    return DueTask(row.definition_id, row.input, owner, in_force(row))
 
 
 def _no_such_task() -> NotFoundError:

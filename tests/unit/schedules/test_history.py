@@ -15,6 +15,8 @@ from services.schedules.history import GRACE, InForce, NotStarted, Span, Started
 UTC_ZONE = ZoneInfo("UTC")
 START = datetime(2027, 1, 1, tzinfo=UTC)
 MINUTES = Interval(every_seconds=60)
+TOLD = timedelta(seconds=1)
+"""What is recorded holds in Temporal that much later."""
 LATER = GRACE + timedelta(seconds=1)
 
 
@@ -23,7 +25,7 @@ def minute(number: float) -> datetime:
 
 
 def held(form: Form = MINUTES, since: float = 0, until: float = 1_000, **policy: object) -> InForce:
-    return InForce(form, UTC_ZONE, Policy.model_validate(policy), minute(since), minute(until))
+    return InForce(form, UTC_ZONE, Policy.model_validate(policy), minute(since) - TOLD, minute(until))
 
 
 def ran(planned: float, *, until: float | None = 0.1, started: float = 0, status: str = "completed") -> Started:
@@ -49,7 +51,8 @@ def missing(
     before: float = 1_000,
     limit: int = 100,
 ) -> list[tuple[float, str]]:
-    found = not_started(schedules, started, pauses, minute(now) + LATER, before=minute(before), limit=limit)
+    paused = [(begin, None if end is None else end - TOLD) for begin, end in pauses]
+    found = not_started(schedules, started, paused, minute(now) + LATER, before=minute(before), limit=limit)
     return [((one.planned_at - START) / timedelta(minutes=1), one.outcome) for one in found]
 
 
@@ -146,3 +149,18 @@ def test_spans_start_some_times_and_no_others(minutes: set[int], jitter: int, da
 
 def test_no_times_are_no_spans() -> None:
     assert held().spans([]) == []
+
+
+@pytest.mark.parametrize(
+    ("form", "second", "free"),
+    [
+        (MINUTES, 0.0, -1),
+        (MINUTES, 0.9, -1),
+        (MINUTES, 1.2, 1),
+        (Cron(cron="0 9 * * *"), 5.5, 5),
+        (Interval(every_seconds=1), 5.5, 5),  # there is none
+        (Interval(every_seconds=2), 6.5, 5),
+    ],
+)
+def test_triggers_are_told_apart_from_times_of_the_schedule(form: Form, second: float, free: int) -> None:
+    assert held(form, since=-10).free_second(START + timedelta(seconds=second)) == START + timedelta(seconds=free)
