@@ -67,6 +67,8 @@ class TaskSchedule:
     owner_id: str
     times: ServerTimes
     policy: Policy
+    is_known: bool
+    """Whether Temporal was told of it before."""
     remaining_runs: int | None
     """None: without a limit."""
     counts_anew: bool

@@ -57,6 +57,11 @@ class TaskSchedules:
 
     async def put(self, task: TaskSchedule) -> None:
         """Make a schedule, or make it what it is to be. Doing it again changes nothing."""
+        if not (task.is_known and await self._renew(task)) and not await self._make(task):
+            await self._renew(task)
+
+    async def _make(self, task: TaskSchedule) -> bool:
+        """Whether there was none."""
         is_over = task.remaining_runs == 0  # which the SDK does not let a new one be
         state = to_state(task.remaining_runs or None, paused=task.paused or is_over)
         try:
@@ -65,16 +70,23 @@ class TaskSchedules:
                 _schedule(task, state),
                 search_attributes=TypedSearchAttributes([SearchAttributePair(USER, task.owner_id)]),
             )
-            if is_over:
-                await self._renew(replace(task, counts_anew=True, pauses_anew=True))
         except ScheduleAlreadyRunningError:
-            await self._renew(task)
+            return False
+        return not is_over or await self._renew(replace(task, counts_anew=True, pauses_anew=True))
 
-    async def _renew(self, task: TaskSchedule) -> None:
+    async def _renew(self, task: TaskSchedule) -> bool:
+        """Whether there was one."""
+
         async def renew(found: ScheduleUpdateInput) -> ScheduleUpdate:
             return ScheduleUpdate(_schedule(task, renewed_state(task, found.description.schedule.state)))
 
-        await self._handle(task.task_id).update(renew)
+        try:
+            await self._handle(task.task_id).update(renew)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return False
+        return True
 
     async def remove(self, task_id: str) -> None:
         """Delete a schedule, if there is one."""

@@ -145,7 +145,7 @@ async def list_tasks(
         rows = await tasks.list_tasks(
             connection, caller, name=name, paused=paused, before=page.after(_CURSOR), limit=page.rows
         )
-    times = await TaskSchedules(parts.temporal).next_times([row.id for row in rows])
+    times = await TaskSchedules(parts.temporal).next_times([row.id for row in rows if not row.paused])
     shown = await asyncio.to_thread(lambda: [_task(row, row.paused, times.get(row.id)) for row in rows])
     return page.page(shown, lambda task: (task.created_at, task.id))
 
@@ -346,7 +346,9 @@ def _task(row: Row[Any], paused: bool, times: tuple[datetime, ...] | None) -> Ta
     """A task as it is recorded, with the times that Temporal says; without, with those that follow from the record."""
     form, zone = FORM.validate_python(row.schedule), ZoneInfo(row.timezone)
     policy = Policy.model_validate(row.policy)
-    if times is None:
+    if paused:
+        times = ()
+    elif times is None:
         times = tuple(islice(fire_times(form, zone, datetime.now(UTC), policy.dst), _SHOWN))
     return Task(
         id=row.id,
@@ -358,7 +360,7 @@ def _task(row: Row[Any], paused: bool, times: tuple[datetime, ...] | None) -> Ta
         input=row.input,
         policy=policy,
         text=describe(form, zone),
-        next=() if paused else tuple(at.astimezone(zone) for at in times),
+        next=tuple(at.astimezone(zone) for at in times),
         paused=paused,
         created_at=row.created_at,
         updated_at=row.updated_at,

@@ -22,6 +22,9 @@ DYNAMIC_CONFIG = {
     "matching.enableFairness": "true",
     # Search attributes registered at `up` can be used by the next request.
     "system.forceSearchAttributesCacheRefreshOnRead": "true",
+    # Many tasks are due at the same time: with 2 pollers and 30 starts a second, a hundred may take over a minute.
+    "worker.perNamespaceWorkerOptions": '{"MaxConcurrentWorkflowTaskPollers": 20}',
+    "worker.schedulerNamespaceStartWorkflowRPS": "1000",
 }
 
 

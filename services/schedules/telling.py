@@ -71,6 +71,7 @@ async def _schedule(connection: AsyncConnection, row: Row[Any]) -> TaskSchedule:
         owner_id=row.owner_id,
         times=server_times(held.form, held.zone, datetime.now(UTC), held.policy.dst),
         policy=held.policy,
+        is_known=row.told_revision > 0,
         remaining_runs=remaining,
         counts_anew=row.schedule_revision > row.told_revision,
         paused=row.paused,
