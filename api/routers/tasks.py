@@ -49,7 +49,7 @@ from services.schedules.task_runs import FORM
 from services.schedules.tasks import StoredTask
 from services.schedules.telling import tell
 from services.schedules.text import describe
-from services.schedules.times import SECOND, check_fires, fire_times, instant_of
+from services.schedules.times import SECOND, fire_times, instant_of, next_times
 from workflows.platform import action_definition_id
 from workflows.task_schedules import TaskSchedules
 
@@ -74,12 +74,12 @@ async def schedule_task(new: NewTask, caller: CallerDep, parts: PartsDep, idempo
     """Run something by a schedule. Nothing is kept of one that never fires, or whose target or input does not fit."""
     async with parts.autocommit.connect() as connection:
         zone = await _zone(connection, caller, new.timezone)
-    definition = await _check(parts, caller, new, zone)
+    definition, times = await _check(parts, caller, new, zone)
     task_id = str(uuid4())
 
     async def accept() -> Answer:
         await tasks.create_task(connection, _stored(task_id, caller, new, zone, definition))
-        return Answer.of(201, _scheduled(task_id, new, zone))
+        return Answer.of(201, Scheduled(id=task_id, next=times, text=describe(new.schedule, zone)))
 
     async with parts.database.begin() as connection:
         answer = await idempotency.answer_once(connection, accept)
@@ -93,9 +93,8 @@ async def preview_schedule(asked: Preview, caller: CallerDep, parts: PartsDep) -
     async with parts.autocommit.connect() as connection:
         zone = await _zone(connection, caller, asked.timezone)
     after = datetime.now(UTC) if asked.from_ is None else instant_of(asked.from_, zone) - SECOND
-    check_fires(asked.schedule, zone, after)
-    times = islice(fire_times(asked.schedule, zone, after), asked.count)
-    return Previewed(next=tuple(times), text=describe(asked.schedule, zone))
+    times = next_times(asked.schedule, zone, after, asked.count)
+    return Previewed(next=times, text=describe(asked.schedule, zone))
 
 
 @router.post("/task/execute-pending")
@@ -168,12 +167,12 @@ async def change_task(task_id: TaskId, new: NewTask, caller: CallerDep, parts: P
         row = await tasks.find_task(connection, caller, task_id)
         owner = caller if row.owner_id == caller.user_id else (await tasks.find_due(connection, task_id)).owner
         zone = await _zone(connection, owner, new.timezone)
-    definition = await _check(parts, owner, new, zone)
+    definition, times = await _check(parts, owner, new, zone)
     async with parts.database.begin() as connection:
         row = await tasks.find_task(connection, caller, task_id, lock=True)
         await tasks.change_task(connection, caller, row, _stored(task_id, owner, new, zone, definition))
     await _tell(parts, task_id)
-    return _scheduled(task_id, new, zone)
+    return Scheduled(id=task_id, next=times, text=describe(new.schedule, zone))
 
 
 @router.delete("/task/{task_id}", status_code=204)
@@ -271,13 +270,16 @@ async def list_task_history(task_id: TaskId, caller: CallerDep, parts: PartsDep,
     return page.page(items, lambda one: one.planned_at)
 
 
-async def _check(parts: Parts, owner: Caller, new: NewTask, zone: ZoneInfo) -> str:
-    """The definition that a task runs. Raises InvalidInputError with all problems, ForbiddenError for learners."""
+async def _check(parts: Parts, owner: Caller, new: NewTask, zone: ZoneInfo) -> tuple[str, tuple[datetime, ...]]:
+    """The definition that a task runs, and its next times.
+
+    Raises InvalidInputError with all problems, ForbiddenError for learners.
+    """
     if owner.role is Role.LEARNER and new.target.intent is None:
         raise ForbiddenError("Learners schedule intents only.")
-    definition, problems = "", list[Problem]()
+    definition, times, problems = "", (), list[Problem]()
     try:
-        check_fires(new.schedule, zone, datetime.now(UTC))
+        times = next_times(new.schedule, zone, datetime.now(UTC), _SHOWN, new.policy.dst)
     except InvalidInputError as error:
         problems += error.problems
     try:
@@ -286,7 +288,7 @@ async def _check(parts: Parts, owner: Caller, new: NewTask, zone: ZoneInfo) -> s
         problems += error.problems
     if problems:
         raise InvalidInputError("The task cannot be accepted.", problems=problems)
-    return definition
+    return definition, times
 
 
 async def _target(parts: Parts, owner: Caller, new: NewTask) -> str:
@@ -335,11 +337,6 @@ def _stored(task_id: str, owner: Caller, new: NewTask, zone: ZoneInfo, definitio
         input=new.input,
         policy=new.policy.model_dump(mode="json"),
     )
-
-
-def _scheduled(task_id: str, new: NewTask, zone: ZoneInfo) -> Scheduled:
-    times = islice(fire_times(new.schedule, zone, datetime.now(UTC), new.policy.dst), _SHOWN)
-    return Scheduled(id=task_id, next=tuple(times), text=describe(new.schedule, zone))
 
 
 def _task(row: Row[Any], paused: bool, times: tuple[datetime, ...] | None) -> Task:

@@ -48,14 +48,16 @@ def instant_of(moment: datetime, zone: ZoneInfo) -> datetime:
     return _exact(moment, zone) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def check_fires(form: Form, zone: ZoneInfo, now: datetime) -> None:
-    """Raise InvalidInputError when the schedule does not fire any more."""
+def next_times(form: Form, zone: ZoneInfo, after: datetime, count: int, dst: Dst = "exact") -> tuple[datetime, ...]:
+    """The next times, at most so many. Raises InvalidInputError when there are none."""
     start, end = bounds(form, zone)
     if start and end and end < start:
         _refuse("end", "end-before-start", "the end is before the start", "Give an end that is not before the start.")
-    if next(fire_times(form, zone, now), None) is None:
+    times = tuple(islice(fire_times(form, zone, after, dst), count))
+    if not times:
         field = "at" if isinstance(form, Once) else "end" if end else "cron"
         _refuse(field, "never-fires", "the schedule never fires", "Give times that are still to come.")
+    return times
 
 
 def _refuse(field: str, code: str, message: str, suggestion: str) -> None:
@@ -87,7 +89,8 @@ def _interval(form: Interval, after: datetime) -> Iterator[datetime]:
 def _cron(expression: str, zone: ZoneInfo, after: datetime, dst: Dst) -> Iterator[datetime]:
     local = after.astimezone(zone).replace(tzinfo=None)
     if follows_the_clock(expression, dst):
-        times = _as_shown(CronSim(expression, local - _LONGEST_REPEAT), zone)
+        around = {(after + shift).astimezone(zone).utcoffset() for shift in (-_LONGEST_REPEAT, _LONGEST_REPEAT)}
+        times = _as_shown(CronSim(expression, local - _LONGEST_REPEAT if len(around) > 1 else local), zone)
     else:
         times = (_exact(wall, zone) for wall in CronSim(expression, local))
     return (at for at in times if at > after)

@@ -13,7 +13,7 @@ from models.errors import InvalidInputError
 from models.schedules import Cron, Daily, Dst, Form, Interval, Monthly, Once, Weekly
 from services.schedules.changes import changes
 from services.schedules.crons import parsed
-from services.schedules.times import check_fires, fire_times, instant_of
+from services.schedules.times import fire_times, instant_of, next_times
 from tests.unit.schedules.strategies import ODD_ZONES, ZONES, crons
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -141,7 +141,7 @@ MAY = local("2027-05-01")
 )
 def test_schedule_that_never_fires_is_refused(form: Form, pointer: str, code: str) -> None:
     with pytest.raises(InvalidInputError) as refused:
-        check_fires(form, NEW_YORK, datetime(2027, 1, 1, tzinfo=UTC))
+        next_times(form, NEW_YORK, datetime(2027, 1, 1, tzinfo=UTC), 1)
     assert [(one.pointer, one.code) for one in refused.value.problems] == [(pointer, code)]
 
 
