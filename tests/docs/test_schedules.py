@@ -7,8 +7,10 @@ import pytest
 from fastapi.routing import APIRoute
 from httpx2 import AsyncClient
 from pydantic_core import from_json
+from ruamel.yaml import YAML
 
 from api.routers import tasks
+from cli.commands.schedule import app
 from models.schedules import FORMS, Overlap, Policy
 from models.settings import CHECKOUT
 from models.tasks import TaskOutcome
@@ -30,6 +32,22 @@ async def test_examples(example: dict[str, Any], platform: Platform, admin: Asyn
     assert agrees(example["gives"], answer.json()), answer.text
     if answer.status_code == 201:
         assert (await admin.delete(f"/task/{answer.json()['id']}")).status_code == 204
+
+
+async def test_the_file_of_the_command_line_is_a_task(platform: Platform, admin: AsyncClient) -> None:
+    del platform
+    assert (await admin.post("/workflow", json={"id": "hello", "steps": [step("a", input={"value": 1})]})).is_success
+    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    answer = await admin.post("/task/schedule", json=YAML(typ="safe").load(text))
+    assert answer.status_code == 201, answer.text
+    assert (await admin.delete(f"/task/{answer.json()['id']}")).status_code == 204
+
+
+def test_every_command_is_one() -> None:
+    shown = set(re.findall(r"^\./tooloo schedule ([a-z-]+)", PAGE, re.MULTILINE))
+    assert shown <= {
+        command.name or command.callback.__name__ for command in app.registered_commands if command.callback
+    }
 
 
 def test_every_route_form_and_word_is_named() -> None:
