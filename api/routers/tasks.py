@@ -44,7 +44,7 @@ from models.tasks import (
 )
 from services.identity.users import timezone_of
 from services.schedules import task_runs, tasks
-from services.schedules.history import FIRST, InForce, Started
+from services.schedules.history import FIRST, InForce, Started, current
 from services.schedules.task_runs import FORM
 from services.schedules.tasks import StoredTask
 from services.schedules.telling import tell
@@ -122,12 +122,12 @@ async def _start_pending(parts: Parts, caller: Caller, row: Row[Any]) -> int:
     now = datetime.now(UTC)
     since = now - _PENDING
     async with parts.database.connect() as connection:
-        held, *_ = await task_runs.list_schedules(connection, row)
+        schedules = current(await task_runs.list_schedules(connection, row))
         _, missing = await task_runs.read_history(
-            connection, caller, row, [held], since=since, before=now, limit=_MOST_FILLED
+            connection, caller, row, schedules, since=since, before=now, limit=_MOST_FILLED
         )
     missed = [one.planned_at for one in missing if one.outcome == "missed"]
-    await _fill_in(parts, row.id, held, missed)
+    await _fill_in(parts, row.id, schedules[0], missed)
     return len(missed)
 
 

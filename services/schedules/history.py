@@ -8,7 +8,7 @@ from itertools import accumulate, dropwhile, groupby, takewhile
 from zoneinfo import ZoneInfo
 
 from models.runs import Failure, RunStatus
-from models.schedules import Form, Overlap, Policy
+from models.schedules import Dst, Form, Overlap, Policy
 from models.tasks import TaskOutcome
 from services.schedules.times import SECOND, fire_times
 
@@ -41,6 +41,11 @@ class InForce:
     policy: Policy
     since: datetime
     until: datetime
+
+    @property
+    def when(self) -> tuple[Form, ZoneInfo, Dst]:
+        """What decides at which times it fires."""
+        return self.form, self.zone, self.policy.dst
 
     @property
     def grace(self) -> timedelta:
@@ -87,6 +92,11 @@ class InForce:
                 together = list(times)
                 found.append(self.starts(together[0], together[-1]))
         return found if len(found) <= _MOST_SPANS else [(found[0][0], found[-1][1])]
+
+
+def current(schedules: Sequence[InForce]) -> list[InForce]:
+    """The latest of the schedules, under the policies that it had."""
+    return list(takewhile(lambda one: one.when == schedules[0].when, schedules))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -56,24 +57,26 @@ def in_force(row: Row[Any], since: datetime = FIRST, until: datetime = NEVER) ->
 
 
 async def list_schedules(connection: AsyncConnection, task: Row[Any]) -> list[InForce]:
-    """The schedule that a task has, and those that it had before, the latest first."""
+    """The schedule that a task has, and those that it had before, the latest first; another policy is another one."""
     statement = select(task_schedules).where(task_schedules.c.task_id == task.id)
     before = (await connection.execute(statement.order_by(task_schedules.c.until.desc()))).all()
     held = [in_force(task, before[0].until if before else task.created_at)]
     held += [in_force(one, one.since, one.until) for one in before]
-    return [await _until_its_last_run(connection, task.id, one) for one in held]
+    found: list[InForce] = []
+    for _, same in groupby(held, lambda one: one.when):
+        found += await _until_the_last_run(connection, task.id, list(same))
+    return found
 
 
-async def _until_its_last_run(connection: AsyncConnection, task_id: str, one: InForce) -> InForce:
-    """A limited schedule holds until the last of its runs."""
-    if one.form.max_runs is None:
-        return one
-    statement = select(task_runs.c.planned_at).where(
-        task_runs.c.task_id == task_id, task_runs.c.on_schedule, task_runs.c.planned_at.between(one.since, one.until)
-    )
-    nth = statement.order_by(task_runs.c.planned_at).offset(one.form.max_runs - 1).limit(1)
-    last = await connection.scalar(nth)
-    return one if last is None else replace(one, until=last + SECOND)
+async def _until_the_last_run(connection: AsyncConnection, task_id: str, same: list[InForce]) -> list[InForce]:
+    """A limited schedule holds until the last of its runs; `same`: under different policies."""
+    most = same[0].form.max_runs
+    if most is None:
+        return same
+    span = task_runs.c.planned_at.between(same[-1].since, same[0].until)
+    statement = select(task_runs.c.planned_at).where(task_runs.c.task_id == task_id, task_runs.c.on_schedule, span)
+    last = await connection.scalar(statement.order_by(task_runs.c.planned_at).offset(most - 1).limit(1))
+    return same if last is None else [replace(one, until=min(one.until, last + SECOND)) for one in same]
 
 
 async def started_times(connection: AsyncConnection, task_id: str, begin: datetime, end: datetime) -> set[datetime]:

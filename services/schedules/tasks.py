@@ -94,9 +94,10 @@ async def change_task(connection: AsyncConnection, caller: Caller, row: Row[Any]
     """Change a task, whose row is locked, in place; another schedule counts its runs anew."""
     values = {key: value for key, value in vars(task).items() if key not in {"id", "owner_id"}}
     values["revision"] = row.revision + 1
+    if (row.schedule, row.timezone, row.policy) != (task.schedule, task.timezone, task.policy):
+        await connection.execute(_KEEP_SCHEDULE, {"task": task.id})
     if _when(row.schedule, row.timezone, row.policy) != _when(task.schedule, task.timezone, task.policy):
         values["schedule_revision"] = row.revision + 1
-        await connection.execute(_KEEP_SCHEDULE, {"task": task.id})
     await connection.execute(update(tasks).where(tasks.c.id == task.id).values(**values, updated_at=func.now()))
     await record_change(connection, caller.user_id, "task.change", f"task/{task.id}")
 

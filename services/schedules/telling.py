@@ -16,6 +16,7 @@ from models.identity import SYSTEM_USER
 from models.persistence.audit import record_change
 from models.persistence.tables import tasks
 from models.server_times import TaskSchedule
+from services.schedules.history import current
 from services.schedules.server_times import server_times
 from services.schedules.task_runs import count_runs, list_schedules
 from services.schedules.tasks import note_pause
@@ -61,10 +62,11 @@ async def tell(database: AsyncEngine, schedules: Schedules, task_id: str) -> Non
 
 
 async def _schedule(connection: AsyncConnection, row: Row[Any]) -> TaskSchedule:
-    held, *_ = await list_schedules(connection, row)
+    schedules = current(await list_schedules(connection, row))
+    held, first = schedules[0], schedules[-1]
     remaining = held.form.max_runs
     if remaining is not None:
-        remaining = max(0, remaining - await count_runs(connection, row.id, held.since))
+        remaining = max(0, remaining - await count_runs(connection, row.id, first.since))
     return TaskSchedule(
         task_id=row.id,
         name=row.name,

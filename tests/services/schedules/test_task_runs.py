@@ -1,0 +1,91 @@
+"""What the record says of the schedules that a task had."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from models.identity import Caller, Role
+from models.persistence.tables import tasks as table
+from models.schedules import Policy
+from services.identity.users import ensure_user
+from services.schedules.history import current
+from services.schedules.task_runs import TaskRun, count_runs, list_schedules, record_task_run
+from services.schedules.tasks import StoredTask, change_task, create_task, find_task
+
+ADA = Caller(user_id="ada", role=Role.AUTHOR)
+HOUR = timedelta(hours=1)
+NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+HOURLY = {"type": "cron", "cron": "0 * * * *", "max_runs": 2}
+TASK = StoredTask(
+    id="t",
+    owner_id="ada",
+    role=Role.AUTHOR,
+    name="hourly",
+    schedule=HOURLY,
+    timezone="UTC",
+    definition_id="w",
+    target={"workflow": "w"},
+    input={},
+    policy=Policy().model_dump(mode="json"),
+)
+
+
+async def made_five_hours_ago(database: AsyncEngine) -> None:
+    async with database.begin() as connection:
+        await ensure_user(connection, "ada", Role.AUTHOR, actor_id="ada")
+        await create_task(connection, TASK)
+        await connection.execute(update(table).values(created_at=NOW - 5.5 * HOUR))
+        for hours, planned in ((5, True), (4.5, False), (3, True)):
+            at = NOW - hours * HOUR
+            await record_task_run(connection, TaskRun("t", at, str(hours), "temporal", planned))
+
+
+async def change(database: AsyncEngine, **what: Any) -> None:
+    async with database.begin() as connection:
+        row = await find_task(connection, ADA, "t", lock=True)
+        await change_task(connection, ADA, row, replace(TASK, **what))
+
+
+async def test_a_limited_schedule_is_over_after_the_last_of_its_planned_runs(database: AsyncEngine) -> None:
+    await made_five_hours_ago(database)
+    async with database.connect() as connection:
+        (held,) = await list_schedules(connection, await find_task(connection, ADA, "t"))
+    assert held.until == NOW - 3 * HOUR + timedelta(seconds=1), "what was triggered does not count"
+
+
+async def test_another_name_changes_nothing_of_it(database: AsyncEngine) -> None:
+    await made_five_hours_ago(database)
+    await change(database, name="renamed")
+    async with database.connect() as connection:
+        row = await find_task(connection, ADA, "t")
+        assert len(await list_schedules(connection, row)) == 1
+    assert (row.name, row.revision, row.schedule_revision) == ("renamed", 2, 1)
+
+
+async def test_another_policy_is_kept_beside_the_one_before_and_counts_on(database: AsyncEngine) -> None:
+    await made_five_hours_ago(database)
+    await change(database, policy=Policy(overlap="buffer-all").model_dump(mode="json"))
+    async with database.connect() as connection:
+        row = await find_task(connection, ADA, "t")
+        later, before = current(await list_schedules(connection, row))
+        assert await count_runs(connection, "t", before.since) == 2
+    assert (later.policy.overlap, before.policy.overlap) == ("buffer-all", "skip")
+    assert later.until == before.until == NOW - 3 * HOUR + timedelta(seconds=1)
+    assert row.schedule_revision == 1
+
+
+async def test_another_schedule_counts_anew(database: AsyncEngine) -> None:
+    await made_five_hours_ago(database)
+    await change(database, schedule={**HOURLY, "max_runs": 3})
+    async with database.connect() as connection:
+        row = await find_task(connection, ADA, "t")
+        later, before = await list_schedules(connection, row)
+        assert len(current([later, before])) == 1
+        assert await count_runs(connection, "t", later.since) == 0
+    assert later.since == row.updated_at
+    assert later.until > NOW + HOUR
+    assert before.until == NOW - 3 * HOUR + timedelta(seconds=1)
+    assert row.schedule_revision == row.revision == 2
