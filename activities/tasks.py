@@ -17,7 +17,6 @@ from services.orchestration import definitions
 from services.orchestration.runs import NewRun, mark_running, open_run
 from services.schedules import task_runs, tasks
 from services.schedules.telling import Schedules, tell
-from services.schedules.times import SECOND
 
 _AT_ONCE = timedelta(seconds=5)
 
@@ -95,10 +94,11 @@ class TaskActivities:
 def _task_run(asked: OpenTaskRun, due: tasks.DueTask, started_by: str | None) -> task_runs.TaskRun:
     """A time of the schedule has one run, however often it is asked for; each trigger is another.
 
-    A schedule that fires in every second leaves none to a trigger: then it is one that comes at once.
+    A schedule that fires in every second leaves none to triggers: then it is one, when it comes at once.
     """
-    on_schedule = asked.planned_at in due.schedule.times(asked.planned_at, asked.planned_at + SECOND)
-    at_once = asked.asked_at - asked.planned_at <= _AT_ONCE
+    on_schedule = due.schedule.has(asked.planned_at)
+    has_free = due.schedule.free_second(asked.planned_at) != asked.planned_at
+    at_once = not has_free and asked.asked_at - asked.planned_at <= _AT_ONCE
     is_another = started_by not in {None, asked.asked_by} and (at_once or not on_schedule)
     planned_at = asked.asked_at if is_another else asked.planned_at
     run_id = str(uuid5(NAMESPACE_URL, f"tooloo:task/{asked.task_id}/{planned_at.isoformat()}"))

@@ -58,6 +58,10 @@ class InForce:
         times = fire_times(endless, self.zone, begin - SECOND, self.policy.dst)
         return takewhile(lambda at: at < end, dropwhile(lambda at: at < begin, times))
 
+    def has(self, at: datetime) -> bool:
+        """Whether it fires at an instant."""
+        return at in self.times(at, at + SECOND)
+
     def last_times(self, begin: datetime, end: datetime, count: int) -> list[datetime]:
         """The last of these times, the latest first; at most so many."""
         found: list[datetime] = []

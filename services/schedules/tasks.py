@@ -94,17 +94,18 @@ async def change_task(connection: AsyncConnection, caller: Caller, row: Row[Any]
     """Change a task, whose row is locked, in place; another schedule counts its runs anew."""
     values = {key: value for key, value in vars(task).items() if key not in {"id", "owner_id"}}
     values["revision"] = row.revision + 1
+    now = await _now(connection)
     if (row.schedule, row.timezone, row.policy) != (task.schedule, task.timezone, task.policy):
-        await connection.execute(_KEEP_SCHEDULE, {"task": task.id})
+        await connection.execute(_KEEP_SCHEDULE, {"task": task.id, "now": now})
     if _when(row.schedule, row.timezone, row.policy) != _when(task.schedule, task.timezone, task.policy):
         values["schedule_revision"] = row.revision + 1
-    await connection.execute(update(tasks).where(tasks.c.id == task.id).values(**values, updated_at=func.now()))
+    await connection.execute(update(tasks).where(tasks.c.id == task.id).values(**values, updated_at=now))
     await record_change(connection, caller.user_id, "task.change", f"task/{task.id}")
 
 
 _KEEP_SCHEDULE = text("""
-    INSERT INTO task_schedules (task_id, since, schedule, timezone, policy)
-    SELECT id, coalesce((SELECT max(until) FROM task_schedules WHERE task_id = :task), created_at),
+    INSERT INTO task_schedules (task_id, since, until, schedule, timezone, policy)
+    SELECT id, coalesce((SELECT max(until) FROM task_schedules WHERE task_id = :task), created_at), :now,
            schedule, timezone, policy
     FROM tasks WHERE id = :task
 """)
@@ -126,12 +127,18 @@ async def set_paused(connection: AsyncConnection, caller: Caller, task_id: str, 
 
 
 async def note_pause(connection: AsyncConnection, task_id: str, *, paused: bool, at: datetime | None = None) -> None:
-    """Begin a pause, now or at another time, or end it: nothing is due meanwhile."""
+    """Begin a pause, now or at another time, or end it: nothing is due meanwhile. The task's row is locked."""
+    now = await _now(connection)
     if paused:
-        await connection.execute(insert(task_pauses).values(task_id=task_id, paused_at=at or func.now()))
+        await connection.execute(insert(task_pauses).values(task_id=task_id, paused_at=at or now))
     else:
         open_one = update(task_pauses).where(task_pauses.c.task_id == task_id, task_pauses.c.resumed_at.is_(None))
-        await connection.execute(open_one.values(resumed_at=func.now()))
+        await connection.execute(open_one.values(resumed_at=now))
+
+
+async def _now(connection: AsyncConnection) -> datetime:
+    """The database's clock. `now()` is when the transaction began, maybe before it had to wait for another."""
+    return (await connection.execute(select(func.clock_timestamp()))).scalar_one()
 
 
 async def delete_task(connection: AsyncConnection, caller: Caller, task_id: str) -> None:

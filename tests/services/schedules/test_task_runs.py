@@ -1,19 +1,21 @@
 """What the record says of the schedules that a task had."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from models.identity import Caller, Role
+from models.persistence.tables import task_pauses
 from models.persistence.tables import tasks as table
 from models.schedules import Policy
 from services.identity.users import ensure_user
 from services.schedules.history import current
 from services.schedules.task_runs import TaskRun, count_runs, list_schedules, record_task_run
-from services.schedules.tasks import StoredTask, change_task, create_task, find_task
+from services.schedules.tasks import StoredTask, change_task, create_task, find_task, set_paused
 
 ADA = Caller(user_id="ada", role=Role.AUTHOR)
 HOUR = timedelta(hours=1)
@@ -89,3 +91,20 @@ async def test_another_schedule_counts_anew(database: AsyncEngine) -> None:
     assert later.until > NOW + HOUR
     assert before.until == NOW - 3 * HOUR + timedelta(seconds=1)
     assert row.schedule_revision == row.revision == 2
+
+
+async def test_pauses_that_are_asked_for_at_once_follow_each_other(database: AsyncEngine) -> None:
+    await made_five_hours_ago(database)
+
+    async def pause(*, paused: bool) -> None:
+        async with database.begin() as connection:
+            await connection.execute(text("SELECT 1"))  # the transaction has begun, and waits for the others
+            await set_paused(connection, ADA, "t", paused=paused)
+
+    await asyncio.gather(*(pause(paused=number % 3 != 0) for number in range(30)))
+    async with database.connect() as connection:
+        rows = (await connection.execute(select(task_pauses).order_by(task_pauses.c.paused_at))).all()
+        paused = (await find_task(connection, ADA, "t")).paused
+    moments = [moment for row in rows for moment in (row.paused_at, row.resumed_at)]
+    assert moments[:-1] == sorted(moments[:-1])
+    assert (moments[-1] is None) == paused
