@@ -12,7 +12,8 @@ from models.errors import TooLooError
 from models.orchestration import Reconciled, ReconcileRuns
 from models.runs import Failure, LiveRun, RunStatus
 from services.orchestration.runs import close_run, mark_running, open_runs
-from services.schedules.telling import Schedules, compare, tell, untold
+from services.schedules.task_runs import find_starter
+from services.schedules.telling import Schedules, compare, tell_or_warn, untold
 
 _log = structlog.get_logger(__name__)
 
@@ -47,8 +48,6 @@ class OrchestrationActivities:
         And tell Temporal of schedules what it does not know, since somebody ended between the record and the telling;
         then mend whatever else differs.
         """
-        told = await self._tell()
-        mended = await compare(self._database, self._schedules)
         before = datetime.now(UTC) - SETTLING
         checked = started = closed = 0
         after = ""
@@ -64,15 +63,16 @@ class OrchestrationActivities:
                 checked += 1
                 step.report({"checked": checked})
             if len(rows) < PAGE:
-                return Reconciled(checked=checked, started=started, closed=closed, told=told, mended=mended)
+                break
             after = rows[-1].run_id
+        told = await self._tell()
+        mended = await compare(self._database, self._schedules)
+        return Reconciled(checked=checked, started=started, closed=closed, told=told, mended=mended)
 
     async def _tell(self) -> int:
         async with self._database.connect() as connection:
             task_ids = await untold(connection, PAGE)
-        for task_id in task_ids:
-            await tell(self._database, self._schedules, task_id)
-        return len(task_ids)
+        return sum([await tell_or_warn(self._database, self._schedules, task_id) for task_id in task_ids])
 
     async def _start(self, row: Row[Any]) -> bool:
         try:
@@ -85,11 +85,20 @@ class OrchestrationActivities:
             return False
         return True
 
+    async def _is_about_to_start(self, run_id: str) -> bool:
+        """Whether a task has recorded its run and is still to start it."""
+        async with self._database.connect() as connection:
+            starter = await find_starter(connection, run_id)
+        live = None if starter is None else await self._runs.describe(starter)
+        return live is not None and not live.status.ended
+
     async def _settle(self, row: Row[Any], live: LiveRun | None) -> bool:
         if live is None and row.parent is not None:
             parent = await self._runs.describe(row.parent)
             if parent is not None and not parent.status.ended:
                 return False  # it has recorded its step's run and is still to start it
+        if live is None and await self._is_about_to_start(row.run_id):
+            return False
         async with self._database.begin() as connection:
             if live is None:
                 lost = Failure(step=None, code="lost", message="Temporal does not know this run any more", attempt=None)

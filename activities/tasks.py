@@ -16,9 +16,8 @@ from models.workflows import ChildPlan
 from services.orchestration import definitions
 from services.orchestration.runs import NewRun, mark_running, open_run
 from services.schedules import task_runs, tasks
+from services.schedules.task_runs import TaskRun
 from services.schedules.telling import Schedules, tell
-
-_AT_ONCE = timedelta(seconds=5)
 
 
 class Plans(Protocol):
@@ -44,9 +43,10 @@ class TaskActivities:
             async with self._database.connect() as connection:
                 due = await tasks.find_due(connection, asked.task_id)
                 by = await task_runs.started_by(connection, asked.task_id, asked.planned_at)
+                triggered = await task_runs.is_trigger(connection, asked.task_id, asked.planned_at)
         except NotFoundError as error:
             raise _refused(error) from error
-        run = _task_run(asked, due, by)
+        run = _task_run(asked, due, by, triggered=triggered)
         try:
             return await self._open(run, due)
         except TooLooError as error:
@@ -70,7 +70,7 @@ class TaskActivities:
             await tasks.set_paused(connection, SYSTEM, task_id, paused=True)
         await tell(self._database, self._schedules, task_id)
 
-    async def _open(self, new: task_runs.TaskRun, due: tasks.DueTask) -> OpenedTaskRun:
+    async def _open(self, new: TaskRun, due: tasks.DueTask) -> OpenedTaskRun:
         async with self._database.connect() as connection:
             version = await definitions.current_version(connection, due.definition_id)
         plan = await self._plans.plan(due.owner, due.definition_id, version, due.input)
@@ -91,18 +91,20 @@ class TaskActivities:
         return OpenedTaskRun(run_id=new.run_id, plan=plan.json.decode(), input=due.input, caller=due.owner)
 
 
-def _task_run(asked: OpenTaskRun, due: tasks.DueTask, started_by: str | None) -> task_runs.TaskRun:
-    """A time of the schedule has one run, however often it is asked for; each trigger is another.
+def _task_run(asked: OpenTaskRun, due: tasks.DueTask, started_by: str | None, *, triggered: bool) -> TaskRun:
+    """A planned time has one run, however often it is asked for.
 
-    A schedule that fires in every second leaves none to triggers: then it is one, when it comes at once.
+    But a trigger that found no second of its own, since the schedule fires in each, is another; and so is one of the
+    Temporal Web UI, which knows nothing of ours.
     """
-    on_schedule = due.schedule.has(asked.planned_at)
-    has_free = due.schedule.free_second(asked.planned_at) != asked.planned_at
-    at_once = not has_free and asked.asked_at - asked.planned_at <= _AT_ONCE
-    is_another = started_by not in {None, asked.asked_by} and (at_once or not on_schedule)
+    held = due.schedule
+    has_time = held.has(asked.planned_at)
+    is_another = started_by not in {None, asked.asked_by} and triggered == has_time
     planned_at = asked.asked_at if is_another else asked.planned_at
+    in_time = asked.asked_at - planned_at <= held.grace + timedelta(seconds=held.policy.catchup_window_seconds)
+    counts = has_time and in_time and not is_another
     run_id = str(uuid5(NAMESPACE_URL, f"tooloo:task/{asked.task_id}/{planned_at.isoformat()}"))
-    return task_runs.TaskRun(asked.task_id, planned_at, run_id, asked.asked_by, on_schedule and not is_another)
+    return TaskRun(asked.task_id, planned_at, run_id, asked.asked_by, counts)
 
 
 def _refused(error: TooLooError) -> ApplicationError:

@@ -293,7 +293,7 @@ ANSWERS: dict[str, Any] = {
     "change_task": {"id": _TASK_ID, **_FIRES},
     "pause_task": {**_TASK, "next": [], "paused": True},
     "resume_task": _TASK,
-    "trigger_task": {"id": _TASK_ID},
+    "trigger_task": {"id": _TASK_ID, "planned_at": "2027-03-14T09:12:31Z"},
     "backfill_task": {"next": ["2027-03-13T02:30:00-05:00", "2027-03-14T03:00:00-04:00"], "text": "2 runs"},
     "list_task_history": {
         "items": [

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
-from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from pydantic import BaseModel
 from sqlalchemy import BigInteger, bindparam, delete, func, select, tuple_
@@ -97,12 +96,6 @@ class Idempotency:
     """Method and path: a key never answers for another resource."""
     key: str | None
     body: bytes
-
-    @property
-    def request_id(self) -> str:
-        """The same for the same key, so that Temporal knows what is sent to it again."""
-        name = f"tooloo:{self.owner_id} {self.route} {self.key}"
-        return str(uuid4() if self.key is None else uuid5(NAMESPACE_URL, name))
 
     async def answer_once(self, connection: AsyncConnection, create: Callable[[], Awaitable[Answer]]) -> Answer:
         """The first answer to this key, made by `create` inside this very transaction when there is none yet.

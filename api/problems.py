@@ -20,7 +20,12 @@ MEDIA_TYPE = "application/problem+json"
 _TYPE = "urn:tooloo:error:"
 _NOWHERE = "There is nothing at this address."
 _RETRY_AFTER_SECONDS = "1"
-_AWAY = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.RESOURCE_EXHAUSTED}
+_AWAY = {
+    RPCStatusCode.UNAVAILABLE,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.CANCELLED,  # how the SDK says that time was over
+    RPCStatusCode.RESOURCE_EXHAUSTED,
+}
 _VALIDATION_CODES = {"missing": "missing-field", "extra_forbidden": "unknown-field"}
 
 

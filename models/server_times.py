@@ -76,3 +76,5 @@ class TaskSchedule:
     paused: bool
     pauses_anew: bool
     """Whether somebody paused or resumed the task; else what Temporal has made of it by itself stays."""
+    late: tuple[datetime, datetime] | None
+    """From when to when it was to fire before Temporal was told."""

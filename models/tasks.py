@@ -117,6 +117,8 @@ class Triggered(Contract):
     """The answer to a trigger."""
 
     id: str
+    planned_at: datetime
+    """Of its run: a second that no other run of the task has."""
 
 
 class Backfill(Contract):
@@ -134,7 +136,7 @@ class OpenTaskRun(Contract):
     """To the second."""
     asked_at: datetime
     asked_by: str
-    """Temporal's id of the execution that asks."""
+    """Temporal's ids of the workflow and of the execution that asks."""
 
 
 class OpenedTaskRun(Contract):

@@ -39,7 +39,7 @@ class RunTaskWorkflow:
             task_id=task_id,
             planned_at=info.typed_search_attributes.get(_PLANNED_AT) or info.start_time,
             asked_at=info.start_time,
-            asked_by=info.run_id,
+            asked_by=f"{info.workflow_id}/{info.run_id}",
         )
         try:
             opened = await ask_locally("orchestration.open-task-run", asked, OpenedTaskRun)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from uuid import NAMESPACE_URL, uuid5
 
 from temporalio.api.schedule.v1 import SchedulePatch, TriggerImmediatelyRequest
 from temporalio.api.workflowservice.v1 import PatchScheduleRequest
@@ -15,7 +16,6 @@ from temporalio.client import (
     ScheduleAlreadyRunningError,
     ScheduleBackfill,
     ScheduleHandle,
-    ScheduleOverlapPolicy,
     ScheduleState,
     ScheduleUpdate,
     ScheduleUpdateInput,
@@ -31,6 +31,7 @@ from workflows.search_attributes import TRIGGER, USER
 from workflows.start import RUN_TASK
 
 _PREFIX = "task-"
+_WITHIN = timedelta(seconds=5)
 _PATIENCE = timedelta(seconds=2)
 """For what an answer can do without."""
 
@@ -68,7 +69,9 @@ class TaskSchedules:
             await self._client.create_schedule(
                 _schedule_id(task.task_id),
                 _schedule(task, state),
+                backfill=_late(task),
                 search_attributes=TypedSearchAttributes([SearchAttributePair(USER, task.owner_id)]),
+                rpc_timeout=_WITHIN,
             )
         except ScheduleAlreadyRunningError:
             return False
@@ -81,7 +84,11 @@ class TaskSchedules:
             return ScheduleUpdate(_schedule(task, renewed_state(task, found.description.schedule.state)))
 
         try:
-            await self._handle(task.task_id).update(renew)
+            handle = self._handle(task.task_id)
+            await handle.update(renew, rpc_timeout=_WITHIN)
+            if task.counts_anew and task.late:
+                await handle.backfill(*_late(task), rpc_timeout=_WITHIN)
+                await self._taken_in(task.task_id)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
@@ -91,17 +98,17 @@ class TaskSchedules:
     async def remove(self, task_id: str) -> None:
         """Delete a schedule, if there is one."""
         try:
-            await self._handle(task_id).delete()
+            await self._handle(task_id).delete(rpc_timeout=_WITHIN)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
 
-    async def trigger(self, task_id: str, policy: Policy, planned_at: datetime, request_id: str) -> None:
+    async def trigger(self, task_id: str, policy: Policy, planned_at: datetime) -> None:
         """Run a task now, as its policy has it where runs meet; but none is skipped that somebody has asked for.
 
-        `planned_at`: what its run is told, to the second. Under the same `request_id`, it is done once.
+        `planned_at`: what its run is told, to the second. Under the same one it is done once.
         """
-        overlap = "buffer-one" if policy.overlap == "skip" else policy.overlap
+        overlap = "buffer-all" if policy.overlap in {"skip", "buffer-one"} else policy.overlap
         trigger = TriggerImmediatelyRequest(overlap_policy=OVERLAPS[overlap].value)  # pyright: ignore[reportArgumentType] - it is an int
         trigger.scheduled_time.FromDatetime(planned_at)
         request = PatchScheduleRequest(
@@ -109,17 +116,24 @@ class TaskSchedules:
             schedule_id=_schedule_id(task_id),
             patch=SchedulePatch(trigger_immediately=trigger),
             identity=self._client.identity,
-            request_id=request_id,
+            request_id=str(uuid5(NAMESPACE_URL, f"tooloo:trigger/{task_id}/{planned_at.isoformat()}")),
         )
-        await self._client.workflow_service.patch_schedule(request, retry=True)
+        await self._client.workflow_service.patch_schedule(request, retry=True, timeout=_WITHIN)
+        await self._taken_in(task_id)
 
-    async def fill_in(self, task_id: str, spans: Sequence[tuple[datetime, datetime]]) -> None:
-        """Run what the schedule says for times that have passed, one after the other. Bounds are included."""
-        fills = [
-            ScheduleBackfill(start_at=start, end_at=end, overlap=ScheduleOverlapPolicy.BUFFER_ALL)
-            for start, end in spans
-        ]
-        await self._handle(task_id).backfill(*fills)
+    async def fill_in(self, task_id: str, policy: Policy, spans: Sequence[tuple[datetime, datetime]]) -> None:
+        """Run what the schedule says for times that have passed. Bounds are included.
+
+        One after the other, but side by side where the next run ends the one before: it would end what waits, too.
+        """
+        overlap = "allow-all" if policy.overlap in {"cancel-other", "terminate-other"} else "buffer-all"
+        fills = [ScheduleBackfill(start_at=start, end_at=end, overlap=OVERLAPS[overlap]) for start, end in spans]
+        await self._handle(task_id).backfill(*fills, rpc_timeout=_WITHIN)
+        await self._taken_in(task_id)
+
+    async def _taken_in(self, task_id: str) -> None:
+        """Until the schedule has read what it was asked: the next request would take its place."""
+        await self._handle(task_id).describe(rpc_timeout=_WITHIN)
 
     async def paused(self) -> AsyncIterator[tuple[str, bool]]:
         """The tasks of all schedules, a little later than they change, and whether they are paused."""
@@ -167,6 +181,13 @@ class TaskSchedules:
 
     def _handle(self, task_id: str) -> ScheduleHandle:
         return self._client.get_schedule_handle(_schedule_id(task_id))
+
+
+def _late(task: TaskSchedule) -> list[ScheduleBackfill]:
+    if task.late is None:
+        return []
+    begin, end = task.late
+    return [ScheduleBackfill(start_at=begin, end_at=end, overlap=OVERLAPS[task.policy.overlap])]
 
 
 def _schedule_id(task_id: str) -> str:

@@ -1,12 +1,12 @@
 """Tasks: workflows and actions that run by a schedule."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Annotated, Any
 from uuid import uuid4
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import structlog
 from fastapi import Path, Query
@@ -26,8 +26,8 @@ from api.problems import is_unexpected
 from api.repeatable import IdempotencyDep
 from api.routing import resource
 from models.catalogue import CATALOGUE
-from models.errors import ForbiddenError, InvalidInputError, NotFoundError, Problem
-from models.identity import Caller, Role
+from models.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError, Problem
+from models.identity import Caller, Role, smaller_role
 from models.persistence.audit import record_change
 from models.schedules import Policy
 from models.tasks import (
@@ -45,9 +45,10 @@ from models.tasks import (
 from services.identity.users import timezone_of
 from services.schedules import task_runs, tasks
 from services.schedules.history import FIRST, InForce, Started, current
+from services.schedules.server_times import BACK_FILLED
 from services.schedules.task_runs import FORM
 from services.schedules.tasks import StoredTask
-from services.schedules.telling import tell
+from services.schedules.telling import one_at_a_time, tell
 from services.schedules.text import describe
 from services.schedules.times import SECOND, fire_times, instant_of, next_times
 from workflows.platform import action_definition_id
@@ -63,6 +64,8 @@ _SHOWN = 10
 """Fire times that an answer names."""
 _MOST_FILLED = 10_000
 """Runs of one back-fill."""
+_MOST_SPANS = 500
+"""Spans of one back-fill. Temporal keeps a thousand of a schedule, and drops the rest."""
 _BATCH = 200
 """Tasks that are looked at between two readings of the list."""
 _PENDING = timedelta(days=7)
@@ -106,8 +109,11 @@ async def execute_pending(caller: AdminDep, parts: PartsDep) -> ExecutedPending:
         async with parts.database.connect() as connection:
             rows = await tasks.list_tasks(connection, caller, name=None, paused=False, before=place, limit=_BATCH)
         for row in rows:
-            if runs := await _start_pending(parts, caller, row):
-                started[row.id] = runs
+            try:
+                if runs := await _start_pending(parts, caller, row):
+                    started[row.id] = runs
+            except ConflictError as error:
+                _log.warning("a task cannot be executed", task_id=row.id, code=error.code)
         if len(rows) < _BATCH:
             break
         place = (rows[-1].created_at, rows[-1].id)
@@ -127,8 +133,9 @@ async def _start_pending(parts: Parts, caller: Caller, row: Row[Any]) -> int:
             connection, caller, row, schedules, since=since, before=now, limit=_MOST_FILLED
         )
     missed = [one.planned_at for one in missing if one.outcome == "missed"]
-    await _fill_in(parts, row.id, schedules[0], missed)
-    return len(missed)
+    groups = (await asyncio.to_thread(schedules[0].together, missed))[-_MOST_SPANS:]
+    await _fill_in(parts, row.id, schedules[0], groups)
+    return sum(map(len, groups))
 
 
 @router.get("/task/scheduled")
@@ -200,15 +207,15 @@ async def trigger_task(task_id: TaskId, caller: CallerDep, parts: PartsDep, idem
     """Run a task now, once, whether or not it is paused; after a run under way, if its policy is to skip."""
 
     async def accept() -> Answer:
-        held = task_runs.in_force(await tasks.find_task(connection, caller, task_id))
+        second = await task_runs.take_second(connection, held, task_id)
         await record_change(connection, caller.user_id, "task.trigger", f"task/{task_id}")
-        now = held.free_second(datetime.now(UTC))
-        request_id = idempotency.request_id
-        await _ask(parts, task_id, lambda schedules: schedules.trigger(task_id, held.policy, now, request_id))
-        return Answer.of(202, Triggered(id=task_id))
+        return Answer.of(202, Triggered(id=task_id, planned_at=second))
 
     async with parts.database.begin() as connection:
+        held = await _find_to_run(connection, caller, task_id)
         answer = await idempotency.answer_once(connection, accept)
+    planned_at = datetime.fromisoformat(from_json(answer.body)["planned_at"])
+    await _ask(parts, task_id, lambda schedules: schedules.trigger(task_id, held.policy, planned_at))
     return answer.response()
 
 
@@ -216,42 +223,57 @@ async def trigger_task(task_id: TaskId, caller: CallerDep, parts: PartsDep, idem
 async def backfill_task(task_id: TaskId, span: Backfill, caller: CallerDep, parts: PartsDep) -> Previewed:
     """Run what the schedule says for a time that has passed, and has not had its run; one after the other."""
     async with parts.autocommit.connect() as connection:
-        held = task_runs.in_force(await tasks.find_task(connection, caller, task_id))
+        held = await _find_to_run(connection, caller, task_id)
     now = datetime.now(UTC)
     begin, end = instant_of(span.from_, held.zone), instant_of(span.to, held.zone)
     if end < begin:
         raise _refused("/to", "end-before-start", "`to` is before `from`.")
     if end > now:
         raise _refused("/to", "in-future", "`to` has not come yet: a back-fill is of times that have passed.")
+    if begin < now - BACK_FILLED:
+        raise _refused("/from", "too-old", f"`from` is more than {BACK_FILLED.days} days ago.")
     due = await asyncio.to_thread(lambda: list(islice(held.times(begin, end + SECOND), _MOST_FILLED + 1)))
     if len(due) > _MOST_FILLED:
         raise _refused("/to", "too-large", f"These are more than the {_MOST_FILLED:,} runs of one back-fill.")
     async with parts.database.begin() as connection:
         started = await task_runs.started_times(connection, task_id, begin, end)
         due = [at for at in due if at not in started]
+        groups = await asyncio.to_thread(held.together, due)
+        if len(groups) > _MOST_SPANS:
+            raise _refused("/to", "too-large", f"These are more than {_MOST_SPANS} spans without runs.")
         await record_change(connection, caller.user_id, "task.backfill", f"task/{task_id}", {"runs": len(due)})
-    await _fill_in(parts, task_id, held, due)
+    await _fill_in(parts, task_id, held, groups)
     return Previewed(next=tuple(due[:_SHOWN]), text="1 run" if len(due) == 1 else f"{len(due):,} runs")
 
 
-async def _fill_in(parts: Parts, task_id: str, held: InForce, planned: Collection[datetime]) -> None:
+async def _fill_in(parts: Parts, task_id: str, held: InForce, groups: list[list[datetime]]) -> None:
     """Start what was planned for these times."""
     now = datetime.now(UTC)
-    spans = [(begin, min(end, now)) for begin, end in await asyncio.to_thread(held.spans, planned)]
+    spans = [held.starts(times[0], times[-1]) for times in groups]
+    spans = [(begin, min(end, now)) for begin, end in spans]
     if spans:
-        await _ask(parts, task_id, lambda schedules: schedules.fill_in(task_id, spans))
+        await _ask(parts, task_id, lambda schedules: schedules.fill_in(task_id, held.policy, spans))
+
+
+async def _find_to_run(connection: AsyncConnection, caller: Caller, task_id: str) -> InForce:
+    """The schedule of a task, locked. Raises ForbiddenError when the caller may do less than the task runs with."""
+    row = await tasks.find_task(connection, caller, task_id, lock=True)
+    role = Role(row.role)
+    if smaller_role(caller.role, role) is not role:
+        raise ForbiddenError(f"The task runs with the role {role}, which this key does not have.")
+    return task_runs.in_force(row)
 
 
 async def _ask(parts: Parts, task_id: str, ask: Callable[[TaskSchedules], Awaitable[None]]) -> None:
     """Ask something of a schedule. Temporal forgets one a week after its last time: then it is made again."""
     schedules = TaskSchedules(parts.temporal)
     try:
-        await ask(schedules)
+        await one_at_a_time(parts.database, task_id, lambda: ask(schedules))
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
         await tell(parts.database, schedules, task_id)
-        await ask(schedules)
+        await one_at_a_time(parts.database, task_id, lambda: ask(schedules))
 
 
 @router.get("/task/{task_id}/history")
@@ -339,9 +361,17 @@ def _stored(task_id: str, owner: Caller, new: NewTask, zone: ZoneInfo, definitio
     )
 
 
+def _zone_or_utc(name: str) -> ZoneInfo:
+    """UTC in place of a zone that was retired: its task cannot fire, and is still to be seen."""
+    try:
+        return ZoneInfo(name)
+    except ZoneInfoNotFoundError:
+        return ZoneInfo("UTC")
+
+
 def _task(row: Row[Any], paused: bool, times: tuple[datetime, ...] | None) -> Task:
     """A task as it is recorded, with the times that Temporal says; without, with those that follow from the record."""
-    form, zone = FORM.validate_python(row.schedule), ZoneInfo(row.timezone)
+    form, zone = FORM.validate_python(row.schedule), _zone_or_utc(row.timezone)
     policy = Policy.model_validate(row.policy)
     if paused:
         times = ()
@@ -378,6 +408,8 @@ def _task_run(parts: Parts, one: Started) -> TaskRun:
 
 async def _pause(parts: Parts, caller: Caller, task_id: str, *, paused: bool) -> Task:
     async with parts.database.begin() as connection:
+        if not paused:
+            await _find_to_run(connection, caller, task_id)
         await tasks.set_paused(connection, caller, task_id, paused=paused)
     await _tell(parts, task_id)
     return await get_task(task_id, caller, parts)

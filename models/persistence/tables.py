@@ -167,6 +167,13 @@ task_runs = Table(
     _now("started_at"),
 )
 
+task_triggers = Table(
+    "task_triggers",
+    metadata,
+    Column("task_id", ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("planned_at", DateTime(timezone=True), primary_key=True),
+)
+
 task_schedules = Table(
     "task_schedules",
     metadata,

@@ -19,8 +19,8 @@ _LAG = timedelta(seconds=5)
 """For how long a run that is recorded as ended may still be in Temporal's way."""
 _TELLING = timedelta(seconds=1)
 """What is recorded holds in Temporal a little later."""
-_MOST_SPANS = 500
-"""Temporal keeps a thousand of a schedule, and drops the rest."""
+_WAITING: frozenset[Overlap] = frozenset({"buffer-one", "buffer-all", "cancel-other"})
+"""With these, whether what comes during a run is skipped is known when it ends."""
 _MINUTE = timedelta(minutes=1)
 _BEFORE = timedelta(milliseconds=1)
 FIRST = datetime.min.replace(tzinfo=UTC)
@@ -72,12 +72,12 @@ class InForce:
                 break
         return found[::-1][:count]
 
-    def free_second(self, now: datetime) -> datetime:
-        """The last second at which it does not fire; this one, when there was none within a minute."""
+    def free_second(self, now: datetime, taken: Collection[datetime]) -> datetime | None:
+        """The last second of this minute that is neither taken nor, if there is one, a time of the schedule."""
         second = now.replace(microsecond=0)
-        taken = set(self.times(second - _MINUTE, second + SECOND))
-        seconds = (second - number * SECOND for number in range(_MINUTE.seconds))
-        return next((one for one in seconds if one not in taken), second)
+        seconds = [one for number in range(_MINUTE.seconds) if (one := second - number * SECOND) not in taken]
+        own = set(self.times(second - _MINUTE, second + SECOND))
+        return next((one for one in seconds if one not in own), next(iter(seconds), None))
 
     def starts(self, begin: datetime, end: datetime) -> tuple[datetime, datetime]:
         """From when to when Temporal starts what is planned in a span; jitter never reaches the next time."""
@@ -85,17 +85,22 @@ class InForce:
         following = next(self.times(end + SECOND, end + SECOND + jitter), None)
         return begin, end + jitter if following is None else following - _BEFORE
 
-    def spans(self, planned: Collection[datetime]) -> list[tuple[datetime, datetime]]:
-        """From when to when Temporal starts some of these times and no others; all between, if that takes too many."""
+    def late(self, since: datetime, now: datetime) -> tuple[datetime, datetime] | None:
+        """From when to when Temporal is to start what has come since, as far back as the catch-up window lets it."""
+        since = max(since, now - timedelta(seconds=self.policy.catchup_window_seconds))
+        last = self.last_times(since, now, 1)
+        if not last:
+            return None
+        begin, end = self.starts(next(self.times(since, now)), last[0])
+        return begin, min(end, now)
+
+    def together(self, planned: Collection[datetime]) -> list[list[datetime]]:
+        """Some of these times, in order; those that follow each other are together."""
         if not planned:
             return []
         some = frozenset(planned)
-        found: list[tuple[datetime, datetime]] = []
-        for wanted, times in groupby(self.times(min(some), max(some) + SECOND), some.__contains__):
-            if wanted:
-                together = list(times)
-                found.append(self.starts(together[0], together[-1]))
-        return found if len(found) <= _MOST_SPANS else [(found[0][0], found[-1][1])]
+        groups = groupby(self.times(min(some), max(some) + SECOND), some.__contains__)
+        return [list(times) for wanted, times in groups if wanted]
 
 
 def current(schedules: Sequence[InForce]) -> list[InForce]:
@@ -140,7 +145,8 @@ class NotStarted:
 
 def not_started(
     schedules: Sequence[InForce],
-    started: Sequence[Started],
+    done: Collection[datetime],
+    ran: Sequence[Span],
     pauses: Sequence[Span],
     now: datetime,
     *,
@@ -150,36 +156,31 @@ def not_started(
 ) -> list[NotStarted]:
     """The last times that were due between two instants and had no run, the latest first; at most so many.
 
-    `schedules`: the latest first. `started`: all between the two instants, and what ran before them.
+    `schedules`: the latest first. `done`: the planned times that have had their runs. `ran`: when runs went on.
     Nothing is due while a task is paused.
     """
-    done = {one.planned_at for one in started}
-    ran = _Ran(started)
-    waiting = min((one.started_at for one in started if one.is_running), default=None)
+    busy = _Busy(ran)
+    waiting = min((start for start, end in ran if end is None), default=NEVER)
     found: list[NotStarted] = []
     for one in schedules:
         end = min(one.until, before, now - one.grace)
-        if waiting is not None and one.policy.overlap != "skip":
-            end = min(end, waiting)  # whether what comes during a run is skipped is known when it ends
+        if one.policy.overlap in _WAITING:
+            end = min(end, waiting)
+        skips = one.policy.overlap in _SKIPPING
         for begin, stop in _active(max(one.since + _TELLING, since), end, pauses):
             wanted = limit - len(found) + len(done)
             due = [at for at in one.last_times(begin, stop, wanted) if at not in done]
-            skips = one.policy.overlap in _SKIPPING
-            found += [NotStarted(at, "skipped" if skips and ran.at(at) else "missed") for at in due]
+            found += [NotStarted(at, "skipped" if skips and busy.at(at) else "missed") for at in due]
     return found[:limit]
 
 
-class _Ran:
-    """When any of some runs was going on."""
+class _Busy:
+    """When any of some runs went on."""
 
-    def __init__(self, started: Sequence[Started]) -> None:
-        ran = sorted(
-            (one.started_at, NEVER if one.ended_at is None else one.ended_at + _LAG)
-            for one in started
-            if one.status is not None
-        )
-        self._starts = [start for start, _ in ran]
-        self._ends = list(accumulate((end for _, end in ran), max))
+    def __init__(self, ran: Sequence[Span]) -> None:
+        spans = sorted((start, NEVER if end is None else end + _LAG) for start, end in ran)
+        self._starts = [start for start, _ in spans]
+        self._ends = list(accumulate((end for _, end in spans), max))
 
     def at(self, at: datetime) -> bool:
         before = bisect_right(self._starts, at)

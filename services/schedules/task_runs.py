@@ -3,23 +3,25 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import TypeAdapter
-from sqlalchemy import Row, func, select, text
+from sqlalchemy import Row, func, insert, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.errors import ConflictError
 from models.identity import Caller
-from models.persistence.tables import task_pauses, task_runs, task_schedules
+from models.persistence.tables import task_pauses, task_runs, task_schedules, task_triggers
 from models.runs import Failure, RunStatus
 from models.schedules import Form, Policy, Schedule
 from services.schedules.history import FIRST, NEVER, InForce, NotStarted, Span, Started, not_started
 from services.schedules.times import SECOND
 
+_MINUTE = timedelta(minutes=1)
 FORM = TypeAdapter[Form](Schedule)
 
 
@@ -31,9 +33,9 @@ class TaskRun:
     planned_at: datetime
     run_id: str
     started_by: str
-    """Temporal's id of the execution that started it."""
+    """The ids of the workflow and of the execution that started it."""
     on_schedule: bool
-    """Whether the schedule has that time; it has not when somebody triggered the task."""
+    """Whether it counts for the limit of the schedule: neither triggered nor filled in."""
 
 
 async def started_by(connection: AsyncConnection, task_id: str, planned_at: datetime) -> str | None:
@@ -53,7 +55,12 @@ async def record_task_run(connection: AsyncConnection, run: TaskRun, error: Fail
 def in_force(row: Row[Any], since: datetime = FIRST, until: datetime = NEVER) -> InForce:
     """A schedule as it is kept, and for how long it held."""
     form, policy = FORM.validate_python(row.schedule), Policy.model_validate(row.policy)
-    return InForce(form, ZoneInfo(row.timezone), policy, since, until)
+    try:
+        zone = ZoneInfo(row.timezone)
+    except ZoneInfoNotFoundError as error:
+        message = f"The time zone {row.timezone} was retired: give the task another one."
+        raise ConflictError(message, code="retired-timezone") from error
+    return InForce(form, zone, policy, since, until)
 
 
 async def list_schedules(connection: AsyncConnection, task: Row[Any]) -> list[InForce]:
@@ -87,6 +94,32 @@ async def started_times(connection: AsyncConnection, task_id: str, begin: dateti
     return set(await connection.scalars(statement))
 
 
+async def find_starter(connection: AsyncConnection, run_id: str) -> str | None:
+    """The id of the workflow that starts a task's run; None of any other run."""
+    by = await connection.scalar(select(task_runs.c.started_by).where(task_runs.c.run_id == run_id))
+    return None if by is None else by.partition("/")[0]
+
+
+async def take_second(connection: AsyncConnection, held: InForce, task_id: str) -> datetime:
+    """The planned time of a trigger: one that no other has. The task's row is locked. Raises ConflictError."""
+    now = datetime.now(UTC)
+    triggers = select(task_triggers.c.planned_at).where(task_triggers.c.task_id == task_id)
+    taken = set(await connection.scalars(triggers.where(task_triggers.c.planned_at > now - _MINUTE)))
+    second = held.free_second(now, taken)
+    if second is None:
+        raise ConflictError("The task was triggered sixty times within a minute.", code="too-often")
+    await connection.execute(insert(task_triggers).values(task_id=task_id, planned_at=second))
+    return second
+
+
+async def is_trigger(connection: AsyncConnection, task_id: str, planned_at: datetime) -> bool:
+    """Whether somebody triggered the task at a planned time."""
+    statement = select(task_triggers.c.task_id).where(
+        task_triggers.c.task_id == task_id, task_triggers.c.planned_at == planned_at
+    )
+    return await connection.scalar(statement) is not None
+
+
 async def count_runs(connection: AsyncConnection, task_id: str, since: datetime) -> int:
     """How many times of its schedule a task has run."""
     statement = select(func.count()).where(
@@ -109,13 +142,25 @@ async def read_history(
     started = await _list_started(connection, caller, task.id, since=since, before=before, limit=limit)
     pauses = await _list_pauses(connection, task.id)
     seen = started[-1].planned_at if len(started) == limit else since
-    now = datetime.now(UTC)
+    ran = await connection.execute(_RAN, {"task": task.id, "since": seen, "before": before})
     missing = await asyncio.to_thread(
-        not_started, schedules, started, pauses, now, since=seen, before=before, limit=limit
+        not_started,
+        schedules,
+        {one.planned_at for one in started},
+        [(row.started_at, row.ended_at) for row in ran],
+        pauses,
+        datetime.now(UTC),
+        since=seen,
+        before=before,
+        limit=limit,
     )
     return started, missing
 
 
+_RAN = text("""
+    SELECT ran.started_at, run.ended_at FROM task_runs ran JOIN runs run ON run.run_id = ran.run_id
+    WHERE ran.task_id = :task AND ran.started_at < :before AND (run.ended_at IS NULL OR run.ended_at >= :since)
+""")
 _STARTED = text("""
     SELECT ran.planned_at, ran.started_at, ran.run_id, ran.error, run.status, run.ended_at, run.error AS run_error,
            run.definition_id

@@ -5,13 +5,15 @@ afterwards; `told_revision` says up to which change. So whatever ends between th
 What Temporal or an operator in its Web UI pauses is taken over into the record.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+import structlog
 from sqlalchemy import Row, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from models.errors import TooLooError
 from models.identity import SYSTEM_USER
 from models.persistence.audit import record_change
 from models.persistence.tables import tasks
@@ -21,6 +23,7 @@ from services.schedules.server_times import server_times
 from services.schedules.task_runs import count_runs, list_schedules
 from services.schedules.tasks import note_pause
 
+_log = structlog.get_logger(__name__)
 _AGAIN = timedelta(days=30)
 """After which a schedule is told anew: it is exact up to a horizon only."""
 _SETTLING = timedelta(minutes=1)
@@ -52,7 +55,9 @@ class Schedules(Protocol):
 async def tell(database: AsyncEngine, schedules: Schedules, task_id: str) -> None:
     """Let a task's schedule be what the record says. One at a time for a task. Commits."""
     async with database.begin() as connection:
-        row = (await connection.execute(select(tasks).where(tasks.c.id == task_id).with_for_update())).one()
+        row = (await connection.execute(select(tasks).where(tasks.c.id == task_id).with_for_update())).one_or_none()
+        if row is None:
+            return  # erased meanwhile
         if row.deleted_at is None:
             await schedules.put(await _schedule(connection, row))
         else:
@@ -61,24 +66,47 @@ async def tell(database: AsyncEngine, schedules: Schedules, task_id: str) -> Non
         await connection.execute(told)
 
 
+async def one_at_a_time(database: AsyncEngine, task_id: str, ask: Callable[[], Awaitable[None]]) -> None:
+    """Ask Temporal something of a task while nobody else does: of what comes at once, it takes the last only."""
+    async with database.begin() as connection:
+        await connection.execute(select(tasks.c.id).where(tasks.c.id == task_id).with_for_update())
+        await ask()
+
+
+async def tell_or_warn(database: AsyncEngine, schedules: Schedules, task_id: str) -> bool:
+    """Tell of a task; whether it could be told. One that cannot be is no reason to leave the others."""
+    try:
+        await tell(database, schedules, task_id)
+    except TooLooError as error:
+        _log.warning("a schedule cannot be told", task_id=task_id, code=error.code)
+        return False
+    return True
+
+
 async def _schedule(connection: AsyncConnection, row: Row[Any]) -> TaskSchedule:
     schedules = current(await list_schedules(connection, row))
     held, first = schedules[0], schedules[-1]
     remaining = held.form.max_runs
     if remaining is not None:
         remaining = max(0, remaining - await count_runs(connection, row.id, first.since))
+    now, counts_anew = datetime.now(UTC), row.schedule_revision > row.told_revision
+    since = None if counts_anew else await connection.scalar(_LAST_RUN, {"task": row.id})
     return TaskSchedule(
         task_id=row.id,
         name=row.name,
         owner_id=row.owner_id,
-        times=server_times(held.form, held.zone, datetime.now(UTC), held.policy.dst),
+        times=server_times(held.form, held.zone, now, held.policy.dst),
         policy=held.policy,
         is_known=row.told_revision > 0,
         remaining_runs=remaining,
-        counts_anew=row.schedule_revision > row.told_revision,
+        counts_anew=counts_anew,
         paused=row.paused,
         pauses_anew=row.paused_revision > row.told_revision,
+        late=None if row.paused or remaining == 0 else held.late(since or held.since, now),
     )
+
+
+_LAST_RUN = text("SELECT max(planned_at) FROM task_runs WHERE task_id = :task")
 
 
 async def untold(connection: AsyncConnection, limit: int) -> Sequence[str]:
@@ -101,19 +129,26 @@ async def compare(database: AsyncEngine, schedules: Schedules) -> int:
     strangers = listed.keys() - known
     for task_id in sorted(strangers):
         await schedules.remove(task_id)
-    different = [row for row in rows if listed.get(row.id) != row.paused]
-    mended = [await _mend(database, schedules, row) for row in different]
-    return len(strangers) + sum(mended)
+    mended = len(strangers)
+    for row in rows:
+        if listed.get(row.id) != row.paused:
+            mended += await _mend(database, schedules, row)
+    return mended
 
 
-_KNOWN = text("SELECT id FROM tasks WHERE id = ANY(CAST(:ids AS text[]))")
+_KNOWN = text("""
+    SELECT id FROM tasks WHERE id = ANY(CAST(:ids AS text[])) AND (deleted_at IS NULL OR told_revision <> revision)
+""")
 _SETTLED = text("""
     SELECT id, revision, paused FROM tasks
     WHERE deleted_at IS NULL AND told_revision = revision AND told_at < now() - CAST(:settling AS interval) ORDER BY id
 """)
 
 
-_SINCE = text("SELECT greatest(max(planned_at), now() - CAST(:lag AS interval)) FROM task_runs WHERE task_id = :task")
+_SINCE = text("""
+    SELECT greatest(now() - CAST(:lag AS interval), (SELECT max(planned_at) FROM task_runs WHERE task_id = :task),
+                    (SELECT max(resumed_at) + interval '1 millisecond' FROM task_pauses WHERE task_id = :task))
+""")
 
 
 async def _mend(database: AsyncEngine, schedules: Schedules, row: Row[Any]) -> bool:
@@ -121,8 +156,7 @@ async def _mend(database: AsyncEngine, schedules: Schedules, row: Row[Any]) -> b
     if paused == row.paused:
         return False
     if paused is None:
-        await tell(database, schedules, row.id)
-        return True
+        return await tell_or_warn(database, schedules, row.id)
     async with database.begin() as connection:
         unchanged = (tasks.c.id == row.id) & (tasks.c.revision == row.revision)
         taken_over = update(tasks).where(unchanged).values(paused=paused).returning(tasks.c.id)

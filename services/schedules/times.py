@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim
 
 from models.errors import InvalidInputError, Problem
-from models.schedules import YEARS, Dst, Form, Interval, Once
+from models.schedules import YEARS, Cron, Dst, Form, Interval, Once
 from services.schedules.crons import cron_expressions, follows_the_clock
 
 SECOND = timedelta(seconds=1)
@@ -55,7 +55,7 @@ def next_times(form: Form, zone: ZoneInfo, after: datetime, count: int, dst: Dst
         _refuse("end", "end-before-start", "the end is before the start", "Give an end that is not before the start.")
     times = tuple(islice(fire_times(form, zone, after, dst), count))
     if not times:
-        field = "at" if isinstance(form, Once) else "end" if end else "cron"
+        field = "at" if isinstance(form, Once) else "end" if end else "cron" if isinstance(form, Cron) else "start"
         _refuse(field, "never-fires", "the schedule never fires", "Give times that are still to come.")
     return times
 

@@ -108,6 +108,7 @@ NO_OWNER = {
     "task_runs": "belongs to a task, which names its owner",
     "task_pauses": "the same",
     "task_schedules": "the same",
+    "task_triggers": "the same",
     "flow_counters": "a counter that definitions share by its key",
     "flow_counts": "which step of which run counted; the run has the owner",
 }

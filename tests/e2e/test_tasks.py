@@ -4,14 +4,15 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from httpx2 import AsyncClient
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select, text, update
 from temporalio.service import RPCError
 
 from models.identity import Caller, Role
-from models.persistence.tables import audit, runs, users
+from models.persistence.tables import audit, runs, task_runs, users
 from models.persistence.tables import tasks as table
 from services.schedules import tasks
 from tests.e2e.conftest import Platform, step
@@ -178,10 +179,12 @@ async def test_a_backfill_names_what_is_wrong_with_its_span(root: AsyncClient) -
         (now - timedelta(hours=1), now - timedelta(hours=2), "end-before-start"),
         (now, now + timedelta(hours=1), "in-future"),
         (now - timedelta(days=30), now, "too-large"),
+        (now - timedelta(days=367), now - timedelta(days=367), "too-old"),
     ):
         span = {"from": begin.isoformat(), "to": end.isoformat()}
         answer = await root.post(f"/task/{task_id}/backfill", json=span)
-        assert [(error["pointer"], error["code"]) for error in answer.json()["errors"]] == [("/to", code)]
+        field = "/from" if code == "too-old" else "/to"
+        assert [(error["pointer"], error["code"]) for error in answer.json()["errors"]] == [(field, code)]
     none = await root.post(
         f"/task/{task_id}/backfill", json={"from": "2026-01-01T00:00:01", "to": "2026-01-01T00:00:59"}
     )
@@ -289,19 +292,20 @@ async def test_what_is_paused_in_temporal_is_taken_over(root: AsyncClient, platf
     changed = {**task(NEVER_SOON), "name": "renamed"}
     assert (await root.put(f"/task/{task_id}", json=changed)).status_code == 200
     assert (await handle.describe()).schedule.state.note == "by an operator"
-    for paused in (True, False):
+    for paused in (True, False, True):
         await told_long_ago(platform)
         async with asyncio.timeout(30):
             while (await reconcile(root))["mended"] == 0:  # noqa: ASYNC110 - Temporal's list is a little late
                 await asyncio.sleep(0.1)
         listed = (await root.get("/task/scheduled", params={"paused": paused})).json()["items"]
         assert [(one["id"], one["paused"]) for one in listed] == [(task_id, paused)]
-        await handle.unpause()
+        await (handle.unpause() if paused else handle.pause())
     async with platform.database.connect() as connection:
         trail = await connection.execute(select(audit.c.action, audit.c.actor_id).order_by(audit.c.id))
         assert [tuple(row) for row in trail if row.action in {"task.pause", "task.resume"}] == [
             ("task.pause", "tooloo-system"),
             ("task.resume", "tooloo-system"),
+            ("task.pause", "tooloo-system"),
         ]
 
 
@@ -383,3 +387,99 @@ async def test_a_task_never_runs_with_a_larger_role_than_it_was_scheduled_with(
         shown = (await ann.get(f"/task/{task_id}")).json()
         assert (shown["owner_id"], shown["name"]) == ("ann", "by root")
         await ann.delete(f"/task/{task_id}")
+
+
+@pytest.mark.parametrize("overlap", ["skip", "buffer-one", "buffer-all", "allow-all"])
+async def test_each_trigger_runs_once(root: AsyncClient, overlap: str) -> None:
+    task_id = await post(root, task(NEVER_SOON, overlap, policy={"overlap": overlap}))
+    path = f"/task/{task_id}/trigger"
+    again = {"Idempotency-Key": f"{task_id}-again"}
+    first = await root.post(path, headers=again)
+    assert first.status_code == 202, first.text
+    for _ in range(2):
+        assert (await root.post(path)).status_code == 202
+    await asyncio.gather(*(root.post(path) for _ in range(3)))
+    assert (await root.post(path, headers=again)).json() == first.json()
+    done = await until(
+        root, f"/task/{task_id}/history", lambda page: [o["outcome"] for o in page["items"]] == ["completed"] * 6
+    )
+    assert first.json()["planned_at"] in {one["planned_at"] for one in done["items"]}
+    assert await count(root, overlap) == 6
+
+
+async def test_a_smaller_key_starts_nothing_with_a_larger_role(root: AsyncClient, platform: Platform) -> None:
+    task_id = await post(root, task(NEVER_SOON))
+    async with await platform.client("root", Role.LEARNER) as small:
+        for what, body in (("trigger", None), ("backfill", YESTERDAY), ("resume", None)):
+            answer = await small.post(f"/task/{task_id}/{what}", json=body)
+            assert answer.status_code == 403, (what, answer.text)
+        assert (await small.post(f"/task/{task_id}/pause")).status_code == 200
+    assert await history(root, task_id) == []
+
+
+@pytest.mark.parametrize("overlap", ["cancel-other", "terminate-other"])
+async def test_what_is_filled_in_is_not_ended_by_the_next(root: AsyncClient, overlap: str) -> None:
+    schedule = {"type": "interval", "every_seconds": 2}
+    task_id = await post(root, task(schedule, overlap, timezone="UTC", policy={"overlap": overlap}))
+    span = {"from": "2026-11-01T00:00:00", "to": "2026-11-01T00:00:06"}
+    assert (await root.post(f"/task/{task_id}/backfill", json=span)).json()["text"] == "4 runs"
+    await until(
+        root,
+        f"/task/{task_id}/history?limit=200",
+        lambda page: sum(o["planned_at"] < "2026-11-02" and o["outcome"] == "completed" for o in page["items"]) == 4,
+    )
+    await root.delete(f"/task/{task_id}")
+
+
+async def test_what_was_due_before_temporal_was_told_runs_when_it_is(root: AsyncClient, platform: Platform) -> None:
+    at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2)
+    task_id = await post(root, task({"type": "once", "at": at.isoformat()}, "late"))
+    await TaskSchedules(platform.temporal).remove(task_id)  # as if the process had ended before the telling
+    async with platform.database.begin() as connection:
+        await connection.execute(update(table).where(table.c.id == task_id).values(told_revision=0))
+    await asyncio.sleep((at - datetime.now(UTC)).total_seconds() + 0.1)
+    assert (await reconcile(root))["told"] == 1
+    ran = await until(root, f"/task/{task_id}/history", lambda page: page["items"])
+    assert [datetime.fromisoformat(one["planned_at"]) for one in ran["items"]] == [at]
+
+
+async def test_a_task_whose_zone_was_retired_harms_no_other(root: AsyncClient, platform: Platform) -> None:
+    retired = await post(root, task(NEVER_SOON))
+    other = await post(root, task(NEVER_SOON))
+    async with platform.database.begin() as connection:
+        await connection.execute(update(table).values(told_revision=0))
+        lost = update(table).where(table.c.id == retired).values(timezone="US/Pacific-New")
+        await connection.execute(lost)
+    assert (await reconcile(root))["told"] == 1
+    shown = (await root.get("/task/scheduled")).json()["items"]
+    assert [(one["id"], one["timezone"]) for one in shown] == [(other, "UTC"), (retired, "US/Pacific-New")]
+    assert (await root.post("/task/execute-pending")).json()["started"] == 0
+    refused = await root.post(f"/task/{retired}/trigger")
+    assert (refused.status_code, refused.json()["code"]) == (409, "retired-timezone")
+    assert (await root.put(f"/task/{retired}", json=task(NEVER_SOON, timezone="UTC"))).status_code == 200
+
+
+async def test_a_run_that_its_task_is_still_to_start_is_not_lost(root: AsyncClient, platform: Platform) -> None:
+    waiting = {"id": "waiting", "steps": [{"id": "go", "wait": {"signal": "go"}}]}
+    assert (await root.post("/workflow", json=waiting)).status_code == 201
+    task_id = await post(root, {**task(NEVER_SOON), "target": {"workflow": "waiting"}})
+    await root.post(f"/task/{task_id}/trigger")
+    (run,) = (await until(root, f"/task/{task_id}/history", lambda page: page["items"]))["items"]
+    unborn = str(uuid4())  # recorded by the same execution, whose child has not begun
+    async with platform.database.begin() as connection:
+        await connection.execute(
+            text("""
+                INSERT INTO runs
+                    (run_id, definition_id, version, owner_id, role, status, trigger, input, labels, started_at)
+                SELECT :new, definition_id, version, owner_id, role, status, trigger, input, labels,
+                       now() - interval '1 minute'
+                FROM runs WHERE run_id = :old
+            """),
+            {"new": unborn, "old": run["run_id"]},
+        )
+        await connection.execute(update(task_runs).values(run_id=unborn))
+    assert (await reconcile(root))["closed"] == 0
+    async with platform.database.begin() as connection:
+        await connection.execute(update(task_runs).values(run_id=run["run_id"]))
+    assert (await reconcile(root))["closed"] == 1
+    await root.post(f"/workflow/waiting/executions/{run['run_id']}/signals/go", json={"payload": None})

@@ -1,4 +1,4 @@
-"""Of tasks: the schedules they had, what has changed, which runs were planned, and with which role they run."""
+"""Of tasks: the schedules they had, what has changed, what triggered them, and with which role they run."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -22,4 +22,9 @@ def upgrade() -> None:
     op.alter_column("tasks", "role", server_default=None)
     for name in ("schedule_revision", "paused_revision"):
         op.add_column("tasks", sa.Column(name, sa.Integer(), server_default=sa.text("1"), nullable=False))
+    op.create_table(
+        "task_triggers",
+        sa.Column("task_id", sa.String(), sa.ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("planned_at", sa.DateTime(timezone=True), primary_key=True),
+    )
     op.add_column("task_runs", sa.Column("on_schedule", sa.Boolean(), server_default=sa.text("true"), nullable=False))

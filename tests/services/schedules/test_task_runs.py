@@ -5,16 +5,18 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from models.identity import Caller, Role
-from models.persistence.tables import task_pauses
+from models.persistence.tables import task_pauses, task_runs
 from models.persistence.tables import tasks as table
 from models.schedules import Policy
 from services.identity.users import ensure_user
-from services.schedules.history import current
-from services.schedules.task_runs import TaskRun, count_runs, list_schedules, record_task_run
+from services.orchestration.runs import NewRun, open_run
+from services.schedules.history import FIRST, NotStarted, current
+from services.schedules.task_runs import TaskRun, count_runs, list_schedules, read_history, record_task_run
 from services.schedules.tasks import StoredTask, change_task, create_task, find_task, set_paused
 
 ADA = Caller(user_id="ada", role=Role.AUTHOR)
@@ -108,3 +110,28 @@ async def test_pauses_that_are_asked_for_at_once_follow_each_other(database: Asy
     moments = [moment for row in rows for moment in (row.paused_at, row.resumed_at)]
     assert moments[:-1] == sorted(moments[:-1])
     assert (moments[-1] is None) == paused
+
+
+@pytest.mark.parametrize("limit", [2, 200])
+async def test_what_a_long_run_kept_from_running_was_skipped_on_every_page(database: AsyncEngine, limit: int) -> None:
+    await made_five_hours_ago(database)
+    at = NOW - 7 * HOUR
+    async with database.begin() as connection:
+        await connection.execute(update(table).values(schedule={"type": "cron", "cron": "0 * * * *"}))
+        await open_run(connection, NewRun("long", "w", 1, ADA, "schedule", {}, {}))
+        await record_task_run(connection, TaskRun("t", at, "long", "temporal", on_schedule=False))
+        await connection.execute(update(task_runs).values(started_at=task_runs.c.planned_at))
+        task = await find_task(connection, ADA, "t")
+        schedules = await list_schedules(connection, task)
+        found: list[NotStarted] = []
+        before = NOW
+        while True:
+            started, missing = await read_history(
+                connection, ADA, task, schedules, since=FIRST, before=before, limit=limit
+            )
+            page = sorted({one.planned_at for one in (*started, *missing)}, reverse=True)[:limit]
+            found += [one for one in missing if one.planned_at in page]
+            if len(page) < limit:
+                break
+            before = page[-1]
+    assert found == [NotStarted(NOW - hours * HOUR, "skipped") for hours in (1, 2, 4)]

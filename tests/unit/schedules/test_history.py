@@ -1,6 +1,6 @@
 """What became of the times at which a task was to run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -52,7 +52,8 @@ def missing(
     limit: int = 100,
 ) -> list[tuple[float, str]]:
     paused = [(begin, None if end is None else end - TOLD) for begin, end in pauses]
-    found = not_started(schedules, started, paused, minute(now) + LATER, before=minute(before), limit=limit)
+    done, ran = {one.planned_at for one in started}, [(one.started_at, one.ended_at) for one in started]
+    found = not_started(schedules, done, ran, paused, minute(now) + LATER, before=minute(before), limit=limit)
     return [((one.planned_at - START) / timedelta(minutes=1), one.outcome) for one in found]
 
 
@@ -71,6 +72,8 @@ def missing(
          [(5, "skipped"), (4, "skipped"), (3, "skipped")]),
         ([held(overlap="buffer-all")], [ran(5), ran(3, started=2.1), ran(1, until=4), ran(0)], [],
          [(4, "missed"), (2, "missed")]),
+        ([held(overlap="allow-all")], [ran(1, until=None), ran(0)], [], [(n, "missed") for n in (5, 4, 3, 2)]),
+        ([held(overlap="terminate-other")], [ran(1, until=None), ran(0)], [], [(n, "missed") for n in (5, 4, 3, 2)]),
         ([held(overlap="cancel-other")], [ran(4, until=None), ran(3, status="cancelled"), ran(2), ran(1), ran(0)], [],
          []),
         # pauses
@@ -95,9 +98,9 @@ def test_what_did_not_run(
 
 def test_a_start_is_awaited_for_a_while() -> None:
     now = minute(3) + GRACE
-    found = not_started([held(since=2.5)], [], [], now, before=minute(9), limit=9)
+    found = not_started([held(since=2.5)], (), [], [], now, before=minute(9), limit=9)
     assert found == []
-    found = not_started([held(since=2.5)], [], [], now + timedelta(seconds=1), before=minute(9), limit=9)
+    found = not_started([held(since=2.5)], (), [], [], now + timedelta(seconds=1), before=minute(9), limit=9)
     assert found == [NotStarted(minute(3), "missed")]
 
 
@@ -137,30 +140,53 @@ def test_spans_start_some_times_and_no_others(minutes: set[int], jitter: int, da
     cron = Cron(cron=f"{','.join(map(str, sorted(minutes)))} * * * *")
     one = held(cron, jitter_seconds=jitter)
     wanted = {minute(number) for number in some}
-    found = one.spans(wanted)
-    assert found == sorted(found)
-    within = [at for at in one.times(START, minute(120)) if any(begin <= at <= end for begin, end in found)]
+    groups = one.together(wanted)
+    assert [at for times in groups for at in times] == sorted(wanted)
+    spans = [one.starts(times[0], times[-1]) for times in groups]
+    within = [at for at in one.times(START, minute(120)) if any(begin <= at <= end for begin, end in spans)]
     assert set(within) == wanted
-    for begin, end in found:
-        last = max(at for at in wanted if begin <= at <= end)
-        following = next(one.times(last + timedelta(seconds=1), minute(240)))
-        assert end >= min(last + timedelta(seconds=jitter), following - timedelta(seconds=1))
+    for times, (_, end) in zip(groups, spans, strict=True):
+        following = next(one.times(times[-1] + timedelta(seconds=1), minute(240)))
+        assert end >= min(times[-1] + timedelta(seconds=jitter), following - timedelta(seconds=1))
 
 
 def test_no_times_are_no_spans() -> None:
-    assert held().spans([]) == []
+    assert held().together([]) == []
 
 
 @pytest.mark.parametrize(
-    ("form", "second", "free"),
+    ("form", "second", "taken", "free"),
     [
-        (MINUTES, 0.0, -1),
-        (MINUTES, 0.9, -1),
-        (MINUTES, 1.2, 1),
-        (Cron(cron="0 9 * * *"), 5.5, 5),
-        (Interval(every_seconds=1), 5.5, 5),  # there is none
-        (Interval(every_seconds=2), 6.5, 5),
+        (MINUTES, 0.0, [], -1),
+        (MINUTES, 0.9, [], -1),
+        (MINUTES, 1.2, [], 1),
+        (MINUTES, 1.2, [1, -1], -2),
+        (MINUTES, 30.0, range(-40, 31), None),
+        (Cron(cron="0 9 * * *"), 5.5, [], 5),
+        (Interval(every_seconds=1), 5.5, [], 5),  # none is without a time of the schedule
+        (Interval(every_seconds=1), 5.5, [5, 4], 3),
+        (Interval(every_seconds=2), 6.5, [5], 3),
     ],
 )
-def test_triggers_are_told_apart_from_times_of_the_schedule(form: Form, second: float, free: int) -> None:
-    assert held(form, since=-10).free_second(START + timedelta(seconds=second)) == START + timedelta(seconds=free)
+def test_each_trigger_has_a_second_of_its_own(
+    form: Form, second: float, taken: Iterable[int], free: int | None
+) -> None:
+    others = {START + timedelta(seconds=one) for one in taken}
+    found = held(form, since=-10).free_second(START + timedelta(seconds=second), others)
+    assert found == (None if free is None else START + timedelta(seconds=free))
+
+
+@pytest.mark.parametrize(
+    ("since", "now", "window", "expected"),
+    [
+        (0.5, 0.9, 3_600, None),
+        (0.5, 1.5, 3_600, (1, 1)),
+        (0.5, 5.5, 3_600, (1, 5)),
+        (0.5, 5.5, 150, (3.0, 5)),
+    ],
+)
+def test_what_was_due_before_temporal_was_told_is_late(
+    since: float, now: float, window: int, expected: tuple[float, float] | None
+) -> None:
+    late = held(catchup_window_seconds=window).late(minute(since), minute(now))
+    assert late == (None if expected is None else (minute(expected[0]), minute(expected[1])))

@@ -137,6 +137,7 @@ MAY = local("2027-05-01")
         (Daily(at="02:30", start=MAY, end=local("2027-04-01T00:00Z")), "/schedule/end", "end-before-start"),
         (Daily(at="02:30", start=MAY, end=local("2027-05-01T02:00")), "/schedule/end", "never-fires"),
         (Once(at=local("2020-01-01")), "/schedule/at", "never-fires"),
+        (Daily(at="02:30", start=local("2100-12-31T12:00")), "/schedule/start", "never-fires"),
     ],
 )
 def test_schedule_that_never_fires_is_refused(form: Form, pointer: str, code: str) -> None:
