@@ -135,7 +135,8 @@ async def test_a_context_worker_killed_while_it_indexes_serves_no_half_index(sta
         shown = await client.until(f"/context/repos/{loaded['id']}", lambda one: one["status"] not in BUSY)
         assert (shown["status"], shown["error"]) == ("ready", None)
         run = await client.get(f"/runs/{loaded['run_id']}")
-        assert {one["id"]: one["attempts"] for one in run["steps"]} == {"load": 1, "index": 2}
+        attempts = {one["id"]: one["attempts"] for one in run["steps"]}
+        assert attempts in ({"load": 1, "index": 2}, {"load": 2, "index": 2}), "its answer may not have left the worker"
         found = await client.get(search)
         assert (found["total"], found["not_indexed"]) == (FILES, [])
     await stack.until_healthy("worker-context", after=killed)
