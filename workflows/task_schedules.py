@@ -31,7 +31,7 @@ from workflows.search_attributes import TRIGGER, USER
 from workflows.start import RUN_TASK
 
 _PREFIX = "task-"
-_WITHIN = timedelta(seconds=5)
+_WITHIN = timedelta(seconds=10)
 _PATIENCE = timedelta(seconds=2)
 """For what an answer can do without."""
 
@@ -132,8 +132,12 @@ class TaskSchedules:
         await self._taken_in(task_id)
 
     async def _taken_in(self, task_id: str) -> None:
-        """Until the schedule has read what it was asked: the next request would take its place."""
-        await self._handle(task_id).describe(rpc_timeout=_WITHIN)
+        """Until the schedule has read what it was asked: the next request would take its place.
+
+        The request itself has been taken, so a server that is slow to answer this is no reason to refuse it.
+        """
+        with suppress(RPCError, asyncio.TimeoutError):
+            await self._handle(task_id).describe(rpc_timeout=_WITHIN)
 
     async def paused(self) -> AsyncIterator[tuple[str, bool]]:
         """The tasks of all schedules, a little later than they change, and whether they are paused."""
