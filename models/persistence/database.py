@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from pydantic_core import from_json, to_json
+from sqlalchemy import event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 _log = structlog.get_logger(__name__)
@@ -34,7 +35,14 @@ def create_database(url: str, *, pool_size: int = 10, archive: Path | None = Non
         json_serializer=lambda value: to_json(value).decode(),
         json_deserializer=from_json,
     )
+    event.listen(engine.sync_engine, "checkout", _refuse_closed)
     return engine if archive is None else with_archive(engine, archive)
+
+
+def _refuse_closed(connection: Any, _record: object, _pool: object) -> None:
+    """Let the pool open new connections after a restart of PostgreSQL. Asking the driver costs no round trip."""
+    if connection.driver_connection.is_closed():
+        raise InvalidatePoolError
 
 
 def with_archive(database: AsyncEngine, archive: Path) -> AsyncEngine:
