@@ -85,19 +85,17 @@ class OrchestrationActivities:
             return False
         return True
 
-    async def _is_about_to_start(self, run_id: str) -> bool:
-        """Whether a task has recorded its run and is still to start it."""
-        async with self._database.connect() as connection:
-            starter = await find_starter(connection, run_id)
+    async def _is_about_to_start(self, row: Row[Any]) -> bool:
+        """Whether the run of a step or the workflow of a task has recorded it and is still to start it."""
+        starter = row.parent
+        if starter is None:
+            async with self._database.connect() as connection:
+                starter = await find_starter(connection, row.run_id)
         live = None if starter is None else await self._runs.describe(starter)
         return live is not None and not live.status.ended
 
     async def _settle(self, row: Row[Any], live: LiveRun | None) -> bool:
-        if live is None and row.parent is not None:
-            parent = await self._runs.describe(row.parent)
-            if parent is not None and not parent.status.ended:
-                return False  # it has recorded its step's run and is still to start it
-        if live is None and await self._is_about_to_start(row.run_id):
+        if live is None and await self._is_about_to_start(row):
             return False
         async with self._database.begin() as connection:
             if live is None:

@@ -42,8 +42,7 @@ class TaskActivities:
         try:
             async with self._database.connect() as connection:
                 due = await tasks.find_due(connection, asked.task_id)
-                by = await task_runs.started_by(connection, asked.task_id, asked.planned_at)
-                triggered = await task_runs.is_trigger(connection, asked.task_id, asked.planned_at)
+                by, triggered = await task_runs.find_planned(connection, asked.task_id, asked.planned_at)
         except NotFoundError as error:
             raise _refused(error) from error
         run = _task_run(asked, due, by, triggered=triggered)

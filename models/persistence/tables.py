@@ -165,6 +165,8 @@ task_runs = Table(
     Column("on_schedule", Boolean, nullable=False, server_default=text("true")),
     Column("error", JSONB(none_as_null=True)),
     _now("started_at"),
+    Index("ix_task_runs_task_id_started_at", "task_id", "started_at"),
+    Index("ix_task_runs_run_id", "run_id"),
 )
 
 task_triggers = Table(

@@ -38,12 +38,16 @@ class TaskRun:
     """Whether it counts for the limit of the schedule: neither triggered nor filled in."""
 
 
-async def started_by(connection: AsyncConnection, task_id: str, planned_at: datetime) -> str | None:
-    """Who has started the run of a planned time; None when nobody has."""
-    statement = select(task_runs.c.started_by).where(
-        task_runs.c.task_id == task_id, task_runs.c.planned_at == planned_at
-    )
-    return await connection.scalar(statement)
+async def find_planned(connection: AsyncConnection, task_id: str, planned_at: datetime) -> tuple[str | None, bool]:
+    """Who has started the run of a planned time, None when nobody has; and whether somebody triggered it."""
+    row = (await connection.execute(_PLANNED, {"task": task_id, "planned_at": planned_at})).one()
+    return row.started_by, row.triggered
+
+
+_PLANNED = text("""
+    SELECT (SELECT started_by FROM task_runs WHERE task_id = :task AND planned_at = :planned_at) AS started_by,
+           EXISTS (SELECT FROM task_triggers WHERE task_id = :task AND planned_at = :planned_at) AS triggered
+""")
 
 
 async def record_task_run(connection: AsyncConnection, run: TaskRun, error: Failure | None = None) -> None:
@@ -112,14 +116,6 @@ async def take_second(connection: AsyncConnection, held: InForce, task_id: str) 
     return second
 
 
-async def is_trigger(connection: AsyncConnection, task_id: str, planned_at: datetime) -> bool:
-    """Whether somebody triggered the task at a planned time."""
-    statement = select(task_triggers.c.task_id).where(
-        task_triggers.c.task_id == task_id, task_triggers.c.planned_at == planned_at
-    )
-    return await connection.scalar(statement) is not None
-
-
 async def count_runs(connection: AsyncConnection, task_id: str, since: datetime) -> int:
     """How many times of its schedule a task has run."""
     statement = select(func.count()).where(
@@ -157,9 +153,16 @@ async def read_history(
     return started, missing
 
 
+# Where what comes during a run may be skipped, runs follow each other, but for what somebody starts beside them in the
+# Temporal Web UI: of those that began before, only the last few can still have gone on.
 _RAN = text("""
-    SELECT ran.started_at, run.ended_at FROM task_runs ran JOIN runs run ON run.run_id = ran.run_id
-    WHERE ran.task_id = :task AND ran.started_at < :before AND (run.ended_at IS NULL OR run.ended_at >= :since)
+    SELECT ran.started_at, run.ended_at FROM (
+        (SELECT run_id, started_at FROM task_runs
+         WHERE task_id = :task AND started_at >= :since AND started_at < :before)
+        UNION ALL
+        (SELECT run_id, started_at FROM task_runs
+         WHERE task_id = :task AND started_at < :since ORDER BY started_at DESC LIMIT 10)
+    ) ran JOIN runs run ON run.run_id = ran.run_id
 """)
 _STARTED = text("""
     SELECT ran.planned_at, ran.started_at, ran.run_id, ran.error, run.status, run.ended_at, run.error AS run_error,
