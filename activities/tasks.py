@@ -16,7 +16,7 @@ from models.workflows import ChildPlan
 from services.orchestration import definitions
 from services.orchestration.runs import NewRun, mark_running, open_run
 from services.schedules import task_runs, tasks
-from services.schedules.task_runs import TaskRun
+from services.schedules.task_runs import NewTaskRun
 from services.schedules.telling import Schedules, tell
 
 
@@ -45,7 +45,7 @@ class TaskActivities:
                 by, triggered = await task_runs.find_planned(connection, asked.task_id, asked.planned_at)
         except NotFoundError as error:
             raise _refused(error) from error
-        run = _task_run(asked, due, by, triggered=triggered)
+        run = _new_task_run(asked, due, by, triggered=triggered)
         try:
             return await self._open(run, due)
         except TooLooError as error:
@@ -66,10 +66,10 @@ class TaskActivities:
                 return
             if row.paused or not row.policy["pause_on_failure"]:
                 return
-            await tasks.set_paused(connection, SYSTEM, task_id, paused=True)
+            await tasks.set_paused(connection, SYSTEM, row, paused=True)
         await tell(self._database, self._schedules, task_id)
 
-    async def _open(self, new: TaskRun, due: tasks.DueTask) -> OpenedTaskRun:
+    async def _open(self, new: NewTaskRun, due: tasks.DueTask) -> OpenedTaskRun:
         async with self._database.connect() as connection:
             version = await definitions.current_version(connection, due.definition_id)
         plan = await self._plans.plan(due.owner, due.definition_id, version, due.input)
@@ -90,7 +90,7 @@ class TaskActivities:
         return OpenedTaskRun(run_id=new.run_id, plan=plan.json.decode(), input=due.input, caller=due.owner)
 
 
-def _task_run(asked: OpenTaskRun, due: tasks.DueTask, started_by: str | None, *, triggered: bool) -> TaskRun:
+def _new_task_run(asked: OpenTaskRun, due: tasks.DueTask, started_by: str | None, *, triggered: bool) -> NewTaskRun:
     """A planned time has one run, however often it is asked for.
 
     But a trigger that found no second of its own, since the schedule fires in each, is another; and so is one of the
@@ -103,7 +103,7 @@ def _task_run(asked: OpenTaskRun, due: tasks.DueTask, started_by: str | None, *,
     in_time = asked.asked_at - planned_at <= held.grace + timedelta(seconds=held.policy.catchup_window_seconds)
     counts = has_time and in_time and not is_another
     run_id = str(uuid5(NAMESPACE_URL, f"tooloo:task/{asked.task_id}/{planned_at.isoformat()}"))
-    return TaskRun(asked.task_id, planned_at, run_id, asked.asked_by, counts)
+    return NewTaskRun(asked.task_id, planned_at, run_id, asked.asked_by, counts)
 
 
 def _refused(error: TooLooError) -> ApplicationError:

@@ -64,12 +64,9 @@ def to_state(remaining_runs: int | None, *, paused: bool = False) -> ScheduleSta
 
 def renewed_state(task: TaskSchedule, found: ScheduleState) -> ScheduleState:
     """The state of a schedule that is there: what nobody has changed on our side stays as Temporal has it."""
-    state = to_state(task.remaining_runs, paused=task.paused) if task.counts_anew else replace(found)
-    if task.pauses_anew:
-        state.paused, state.note = task.paused, None
-    else:
-        state.paused, state.note = found.paused, found.note
-    return state
+    counted = to_state(task.remaining_runs) if task.counts_anew else found
+    paused, note = (task.paused, None) if task.pauses_anew else (found.paused, found.note)
+    return replace(counted, paused=paused, note=note)
 
 
 def _calendar(calendar: Calendar) -> ScheduleCalendarSpec:

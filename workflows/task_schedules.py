@@ -32,6 +32,7 @@ from workflows.start import RUN_TASK
 
 _PREFIX = "task-"
 _WITHIN = timedelta(seconds=10)
+"""For what has to be done."""
 _PATIENCE = timedelta(seconds=2)
 """For what an answer can do without."""
 
@@ -58,7 +59,9 @@ class TaskSchedules:
 
     async def put(self, task: TaskSchedule) -> None:
         """Make a schedule, or make it what it is to be. Doing it again changes nothing."""
-        if not (task.is_known and await self._renew(task)) and not await self._make(task):
+        if task.is_known and await self._renew(task):
+            return
+        if not await self._make(task):
             await self._renew(task)
 
     async def _make(self, task: TaskSchedule) -> bool:

@@ -44,7 +44,7 @@ from models.tasks import (
 )
 from services.identity.users import timezone_of
 from services.schedules import task_runs, tasks
-from services.schedules.history import FIRST, InForce, Started, current
+from services.schedules.history import FIRST, HeldSchedule, Started, current
 from services.schedules.server_times import BACK_FILLED
 from services.schedules.task_runs import FORM
 from services.schedules.tasks import StoredTask
@@ -193,13 +193,19 @@ async def delete_task(task_id: TaskId, caller: CallerDep, parts: PartsDep) -> No
 @router.post("/task/{task_id}/pause")
 async def pause_task(task_id: TaskId, caller: CallerDep, parts: PartsDep) -> Task:
     """Let a task rest: times that come meanwhile are not made up for."""
-    return await _pause(parts, caller, task_id, paused=True)
+    async with parts.database.begin() as connection:
+        row = await tasks.find_task(connection, caller, task_id, lock=True)
+        await tasks.set_paused(connection, caller, row, paused=True)
+    return await _told(parts, caller, task_id)
 
 
 @router.post("/task/{task_id}/resume")
 async def resume_task(task_id: TaskId, caller: CallerDep, parts: PartsDep) -> Task:
     """Let a task go on, also one that a failure has paused."""
-    return await _pause(parts, caller, task_id, paused=False)
+    async with parts.database.begin() as connection:
+        row = await _find_to_run(connection, caller, task_id)
+        await tasks.set_paused(connection, caller, row, paused=False)
+    return await _told(parts, caller, task_id)
 
 
 @router.post("/task/{task_id}/trigger", status_code=202, response_model=Triggered)
@@ -212,7 +218,7 @@ async def trigger_task(task_id: TaskId, caller: CallerDep, parts: PartsDep, idem
         return Answer.of(202, Triggered(id=task_id, planned_at=second))
 
     async with parts.database.begin() as connection:
-        held = await _find_to_run(connection, caller, task_id)
+        held = task_runs.held_schedule(await _find_to_run(connection, caller, task_id))
         answer = await idempotency.answer_once(connection, accept)
     planned_at = datetime.fromisoformat(from_json(answer.body)["planned_at"])
     await _ask(parts, task_id, lambda schedules: schedules.trigger(task_id, held.policy, planned_at))
@@ -223,7 +229,7 @@ async def trigger_task(task_id: TaskId, caller: CallerDep, parts: PartsDep, idem
 async def backfill_task(task_id: TaskId, span: Backfill, caller: CallerDep, parts: PartsDep) -> Previewed:
     """Run what the schedule says for a time that has passed, and has not had its run; one after the other."""
     async with parts.autocommit.connect() as connection:
-        held = await _find_to_run(connection, caller, task_id)
+        held = task_runs.held_schedule(await _find_to_run(connection, caller, task_id))
     now = datetime.now(UTC)
     begin, end = instant_of(span.from_, held.zone), instant_of(span.to, held.zone)
     if end < begin:
@@ -246,7 +252,7 @@ async def backfill_task(task_id: TaskId, span: Backfill, caller: CallerDep, part
     return Previewed(next=tuple(due[:_SHOWN]), text="1 run" if len(due) == 1 else f"{len(due):,} runs")
 
 
-async def _fill_in(parts: Parts, task_id: str, held: InForce, groups: list[list[datetime]]) -> None:
+async def _fill_in(parts: Parts, task_id: str, held: HeldSchedule, groups: list[list[datetime]]) -> None:
     """Start what was planned for these times."""
     now = datetime.now(UTC)
     spans = [held.starts(times[0], times[-1]) for times in groups]
@@ -255,13 +261,13 @@ async def _fill_in(parts: Parts, task_id: str, held: InForce, groups: list[list[
         await _ask(parts, task_id, lambda schedules: schedules.fill_in(task_id, held.policy, spans))
 
 
-async def _find_to_run(connection: AsyncConnection, caller: Caller, task_id: str) -> InForce:
-    """The schedule of a task, locked. Raises ForbiddenError when the caller may do less than the task runs with."""
+async def _find_to_run(connection: AsyncConnection, caller: Caller, task_id: str) -> Row[Any]:
+    """A task, locked. Raises ForbiddenError when the caller may do less than it runs with."""
     row = await tasks.find_task(connection, caller, task_id, lock=True)
     role = Role(row.role)
     if smaller_role(caller.role, role) is not role:
         raise ForbiddenError(f"The task runs with the role {role}, which this key does not have.")
-    return task_runs.in_force(row)
+    return row
 
 
 async def _ask(parts: Parts, task_id: str, ask: Callable[[TaskSchedules], Awaitable[None]]) -> None:
@@ -406,11 +412,7 @@ def _task_run(parts: Parts, one: Started) -> TaskRun:
     )
 
 
-async def _pause(parts: Parts, caller: Caller, task_id: str, *, paused: bool) -> Task:
-    async with parts.database.begin() as connection:
-        if not paused:
-            await _find_to_run(connection, caller, task_id)
-        await tasks.set_paused(connection, caller, task_id, paused=paused)
+async def _told(parts: Parts, caller: Caller, task_id: str) -> Task:
     await _tell(parts, task_id)
     return await get_task(task_id, caller, parts)
 

@@ -25,7 +25,7 @@ _MINUTE = timedelta(minutes=1)
 _BEFORE = timedelta(milliseconds=1)
 FIRST = datetime.min.replace(tzinfo=UTC)
 NEVER = datetime.max.replace(tzinfo=UTC)
-_SPANS = (timedelta(hours=1), timedelta(days=1), timedelta(days=40), timedelta(days=4_000), timedelta(days=40_000))
+_LOOKS_BACK = (timedelta(hours=1), timedelta(days=1), timedelta(days=40), timedelta(days=4_000), timedelta(days=40_000))
 """How far back to look at a time: no further than a page needs."""
 
 Span = tuple[datetime, datetime | None]
@@ -33,8 +33,8 @@ Span = tuple[datetime, datetime | None]
 
 
 @dataclass(frozen=True)
-class InForce:
-    """A schedule, and for how long it is or was the task's."""
+class HeldSchedule:
+    """A schedule that a task has or had, and from when to when."""
 
     form: Form
     zone: ZoneInfo
@@ -65,7 +65,7 @@ class InForce:
     def last_times(self, begin: datetime, end: datetime, count: int) -> list[datetime]:
         """The last of these times, the latest first; at most so many."""
         found: list[datetime] = []
-        for span in _SPANS:
+        for span in _LOOKS_BACK:
             first = max(begin, end - span)
             found = list(self.times(first, end))
             if len(found) >= count or first == begin:
@@ -103,7 +103,7 @@ class InForce:
         return [list(times) for wanted, times in groups if wanted]
 
 
-def current(schedules: Sequence[InForce]) -> list[InForce]:
+def current(schedules: Sequence[HeldSchedule]) -> list[HeldSchedule]:
     """The latest of the schedules, under the policies that it had."""
     return list(takewhile(lambda one: one.when == schedules[0].when, schedules))
 
@@ -144,7 +144,7 @@ class NotStarted:
 
 
 def not_started(
-    schedules: Sequence[InForce],
+    schedules: Sequence[HeldSchedule],
     done: Collection[datetime],
     ran: Sequence[Span],
     pauses: Sequence[Span],

@@ -18,7 +18,7 @@ from models.identity import Caller
 from models.persistence.tables import task_pauses, task_runs, task_schedules, task_triggers
 from models.runs import Failure, RunStatus
 from models.schedules import Form, Policy, Schedule
-from services.schedules.history import FIRST, NEVER, InForce, NotStarted, Span, Started, not_started
+from services.schedules.history import FIRST, NEVER, HeldSchedule, NotStarted, Span, Started, not_started
 from services.schedules.times import SECOND
 
 _MINUTE = timedelta(minutes=1)
@@ -26,7 +26,7 @@ FORM = TypeAdapter[Form](Schedule)
 
 
 @dataclass(frozen=True)
-class TaskRun:
+class NewTaskRun:
     """The run of a planned time."""
 
     task_id: str
@@ -50,13 +50,13 @@ _PLANNED = text("""
 """)
 
 
-async def record_task_run(connection: AsyncConnection, run: TaskRun, error: Failure | None = None) -> None:
+async def record_task_run(connection: AsyncConnection, run: NewTaskRun, error: Failure | None = None) -> None:
     """Note the run of a planned time, or why there is none. The first one holds."""
     row = {**vars(run), "error": None if error is None else error.model_dump(mode="json")}
     await connection.execute(upsert(task_runs).values(row).on_conflict_do_nothing())
 
 
-def in_force(row: Row[Any], since: datetime = FIRST, until: datetime = NEVER) -> InForce:
+def held_schedule(row: Row[Any], since: datetime = FIRST, until: datetime = NEVER) -> HeldSchedule:
     """A schedule as it is kept, and for how long it held."""
     form, policy = FORM.validate_python(row.schedule), Policy.model_validate(row.policy)
     try:
@@ -64,22 +64,24 @@ def in_force(row: Row[Any], since: datetime = FIRST, until: datetime = NEVER) ->
     except ZoneInfoNotFoundError as error:
         message = f"The time zone {row.timezone} was retired: give the task another one."
         raise ConflictError(message, code="retired-timezone") from error
-    return InForce(form, zone, policy, since, until)
+    return HeldSchedule(form, zone, policy, since, until)
 
 
-async def list_schedules(connection: AsyncConnection, task: Row[Any]) -> list[InForce]:
+async def list_schedules(connection: AsyncConnection, task: Row[Any]) -> list[HeldSchedule]:
     """The schedule that a task has, and those that it had before, the latest first; another policy is another one."""
     statement = select(task_schedules).where(task_schedules.c.task_id == task.id)
     before = (await connection.execute(statement.order_by(task_schedules.c.until.desc()))).all()
-    held = [in_force(task, before[0].until if before else task.created_at)]
-    held += [in_force(one, one.since, one.until) for one in before]
-    found: list[InForce] = []
+    held = [held_schedule(task, before[0].until if before else task.created_at)]
+    held += [held_schedule(one, one.since, one.until) for one in before]
+    found: list[HeldSchedule] = []
     for _, same in groupby(held, lambda one: one.when):
         found += await _until_the_last_run(connection, task.id, list(same))
     return found
 
 
-async def _until_the_last_run(connection: AsyncConnection, task_id: str, same: list[InForce]) -> list[InForce]:
+async def _until_the_last_run(
+    connection: AsyncConnection, task_id: str, same: list[HeldSchedule]
+) -> list[HeldSchedule]:
     """A limited schedule holds until the last of its runs; `same`: under different policies."""
     most = same[0].form.max_runs
     if most is None:
@@ -104,7 +106,7 @@ async def find_starter(connection: AsyncConnection, run_id: str) -> str | None:
     return None if by is None else by.partition("/")[0]
 
 
-async def take_second(connection: AsyncConnection, held: InForce, task_id: str) -> datetime:
+async def take_second(connection: AsyncConnection, held: HeldSchedule, task_id: str) -> datetime:
     """The planned time of a trigger: one that no other has. The task's row is locked. Raises ConflictError."""
     now = datetime.now(UTC)
     triggers = select(task_triggers.c.planned_at).where(task_triggers.c.task_id == task_id)
@@ -128,7 +130,7 @@ async def read_history(
     connection: AsyncConnection,
     caller: Caller,
     task: Row[Any],
-    schedules: Sequence[InForce],
+    schedules: Sequence[HeldSchedule],
     *,
     since: datetime,
     before: datetime,

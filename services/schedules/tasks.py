@@ -14,8 +14,8 @@ from models.errors import NotFoundError
 from models.identity import Caller, Role, smaller_role
 from models.persistence.audit import record_change
 from models.persistence.tables import task_pauses, tasks, users
-from services.schedules.history import InForce
-from services.schedules.task_runs import in_force
+from services.schedules.history import HeldSchedule
+from services.schedules.task_runs import held_schedule
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class DueTask:
     input: JsonValue
     owner: Caller
     """With the role that they have now, or had when they scheduled it, whichever is smaller."""
-    schedule: InForce
+    schedule: HeldSchedule
 
 
 def _owned(caller: Caller) -> ColumnElement[bool]:
@@ -116,14 +116,13 @@ def _when(schedule: dict[str, Any], timezone: str, policy: dict[str, Any]) -> tu
     return schedule, timezone, policy["dst"]
 
 
-async def set_paused(connection: AsyncConnection, caller: Caller, task_id: str, *, paused: bool) -> None:
-    """Note that a task rests, or goes on: whatever Temporal has made of it by itself. Raises NotFoundError."""
-    row = await find_task(connection, caller, task_id, lock=True)
+async def set_paused(connection: AsyncConnection, caller: Caller, row: Row[Any], *, paused: bool) -> None:
+    """Note that a task, whose row is locked, rests or goes on: whatever Temporal has made of it by itself."""
     revision = {"revision": row.revision + 1, "paused_revision": row.revision + 1}
-    await connection.execute(update(tasks).where(tasks.c.id == task_id).values(paused=paused, **revision))
+    await connection.execute(update(tasks).where(tasks.c.id == row.id).values(paused=paused, **revision))
     if paused != row.paused:
-        await note_pause(connection, task_id, paused=paused)
-    await record_change(connection, caller.user_id, "task.pause" if paused else "task.resume", f"task/{task_id}")
+        await note_pause(connection, row.id, paused=paused)
+    await record_change(connection, caller.user_id, "task.pause" if paused else "task.resume", f"task/{row.id}")
 
 
 async def note_pause(connection: AsyncConnection, task_id: str, *, paused: bool, at: datetime | None = None) -> None:
@@ -167,7 +166,7 @@ async def find_due(connection: AsyncConnection, task_id: str) -> DueTask:
     if row is None:
         raise NotFoundError("The task was deleted.", code="task-deleted")
     owner = Caller(user_id=row.owner_id, role=smaller_role(Role(row.role), Role(row.owner_role)))
-    return DueTask(row.definition_id, row.input, owner, in_force(row))
+    return DueTask(row.definition_id, row.input, owner, held_schedule(row))
 
 
 def _no_such_task() -> NotFoundError:

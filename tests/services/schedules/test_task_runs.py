@@ -16,7 +16,7 @@ from models.schedules import Policy
 from services.identity.users import ensure_user
 from services.orchestration.runs import NewRun, open_run
 from services.schedules.history import FIRST, NotStarted, current
-from services.schedules.task_runs import TaskRun, count_runs, list_schedules, read_history, record_task_run
+from services.schedules.task_runs import NewTaskRun, count_runs, list_schedules, read_history, record_task_run
 from services.schedules.tasks import StoredTask, change_task, create_task, find_task, set_paused
 
 ADA = Caller(user_id="ada", role=Role.AUTHOR)
@@ -44,7 +44,7 @@ async def made_five_hours_ago(database: AsyncEngine) -> None:
         await connection.execute(update(table).values(created_at=NOW - 5.5 * HOUR))
         for hours, planned in ((5, True), (4.5, False), (3, True)):
             at = NOW - hours * HOUR
-            await record_task_run(connection, TaskRun("t", at, str(hours), "temporal", planned))
+            await record_task_run(connection, NewTaskRun("t", at, str(hours), "temporal", planned))
 
 
 async def change(database: AsyncEngine, **what: Any) -> None:
@@ -101,7 +101,8 @@ async def test_pauses_that_are_asked_for_at_once_follow_each_other(database: Asy
     async def pause(*, paused: bool) -> None:
         async with database.begin() as connection:
             await connection.execute(text("SELECT 1"))  # the transaction has begun, and waits for the others
-            await set_paused(connection, ADA, "t", paused=paused)
+            task = await find_task(connection, ADA, "t", lock=True)
+            await set_paused(connection, ADA, task, paused=paused)
 
     await asyncio.gather(*(pause(paused=number % 3 != 0) for number in range(30)))
     async with database.connect() as connection:
@@ -119,7 +120,7 @@ async def test_what_a_long_run_kept_from_running_was_skipped_on_every_page(datab
     async with database.begin() as connection:
         await connection.execute(update(table).values(schedule={"type": "cron", "cron": "0 * * * *"}))
         await open_run(connection, NewRun("long", "w", 1, ADA, "schedule", {}, {}))
-        await record_task_run(connection, TaskRun("t", at, "long", "temporal", on_schedule=False))
+        await record_task_run(connection, NewTaskRun("t", at, "long", "temporal", on_schedule=False))
         await connection.execute(update(task_runs).values(started_at=task_runs.c.planned_at))
         task = await find_task(connection, ADA, "t")
         schedules = await list_schedules(connection, task)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from models.runs import RunStatus
 from models.schedules import Cron, Form, Interval, Policy
-from services.schedules.history import GRACE, InForce, NotStarted, Span, Started, not_started
+from services.schedules.history import GRACE, HeldSchedule, NotStarted, Span, Started, not_started
 
 UTC_ZONE = ZoneInfo("UTC")
 START = datetime(2027, 1, 1, tzinfo=UTC)
@@ -24,8 +24,8 @@ def minute(number: float) -> datetime:
     return START + timedelta(minutes=number)
 
 
-def held(form: Form = MINUTES, since: float = 0, until: float = 1_000, **policy: object) -> InForce:
-    return InForce(form, UTC_ZONE, Policy.model_validate(policy), minute(since) - TOLD, minute(until))
+def held(form: Form = MINUTES, since: float = 0, until: float = 1_000, **policy: object) -> HeldSchedule:
+    return HeldSchedule(form, UTC_ZONE, Policy.model_validate(policy), minute(since) - TOLD, minute(until))
 
 
 def ran(planned: float, *, until: float | None = 0.1, started: float = 0, status: str = "completed") -> Started:
@@ -43,7 +43,7 @@ def ran(planned: float, *, until: float | None = 0.1, started: float = 0, status
 
 
 def missing(
-    schedules: Sequence[InForce],
+    schedules: Sequence[HeldSchedule],
     started: Sequence[Started] = (),
     pauses: Sequence[Span] = (),
     *,
@@ -91,7 +91,7 @@ def missing(
     ],
 )  # fmt: skip
 def test_what_did_not_run(
-    schedules: list[InForce], started: list[Started], pauses: list[Span], expected: list[tuple[float, str]]
+    schedules: list[HeldSchedule], started: list[Started], pauses: list[Span], expected: list[tuple[float, str]]
 ) -> None:
     assert missing(schedules, started, pauses) == expected
 
