@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -72,7 +73,9 @@ async def list_schedules(connection: AsyncConnection, task: Row[Any]) -> list[He
     statement = select(task_schedules).where(task_schedules.c.task_id == task.id)
     before = (await connection.execute(statement.order_by(task_schedules.c.until.desc()))).all()
     held = [held_schedule(task, before[0].until if before else task.created_at)]
-    held += [held_schedule(one, one.since, one.until) for one in before]
+    for one in before:
+        with suppress(ConflictError):  # when it fired in a zone that was retired, nobody knows any more
+            held.append(held_schedule(one, one.since, one.until))
     found: list[HeldSchedule] = []
     for _, same in groupby(held, lambda one: one.when):
         found += await _until_the_last_run(connection, task.id, list(same))

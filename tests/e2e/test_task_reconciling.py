@@ -112,6 +112,9 @@ async def test_a_task_whose_zone_was_retired_harms_no_other(root: AsyncClient, p
     refused = await root.post(f"/task/{retired}/trigger")
     assert (refused.status_code, refused.json()["code"]) == (409, "retired-timezone")
     assert (await root.put(f"/task/{retired}", json=task(NEVER_SOON, timezone="UTC"))).status_code == 200
+    assert (await reconcile(root))["told"] == 0, "it was told when it was changed"
+    assert await history(root, retired) == []
+    assert (await root.post(f"/task/{retired}/trigger")).status_code == 202
 
 
 async def test_a_run_that_its_task_is_still_to_start_is_not_lost(root: AsyncClient, platform: Platform) -> None:
