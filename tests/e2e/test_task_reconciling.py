@@ -14,7 +14,7 @@ from models.persistence.tables import audit, task_runs
 from models.persistence.tables import tasks as table
 from services.schedules import tasks
 from tests.e2e.conftest import Platform
-from tests.e2e.tasks_over_http import NEVER_SOON, post, reconcile, root, task, until
+from tests.e2e.tasks_over_http import NEVER_SOON, history, post, reconcile, root, task, until
 from workflows.task_schedules import TaskSchedules
 
 __all__ = ["root"]
