@@ -45,6 +45,7 @@ class Preview(Contract):
 
     schedule: Schedule
     timezone: Timezone | None = None
+    policy: Policy = Field(default=Policy(), description="As a task has it: `dst` decides upon the times.")
     from_: Moment | None = Field(
         default=None, alias="from", description="The first instant that may be shown; now, when left out."
     )

@@ -96,7 +96,7 @@ async def preview_schedule(asked: Preview, caller: CallerDep, parts: PartsDep) -
     async with parts.autocommit.connect() as connection:
         zone = await _zone(connection, caller, asked.timezone)
     after = datetime.now(UTC) if asked.from_ is None else instant_of(asked.from_, zone) - SECOND
-    times = next_times(asked.schedule, zone, after, asked.count)
+    times = next_times(asked.schedule, zone, after, asked.count, asked.policy.dst)
     return Previewed(next=times, text=describe(asked.schedule, zone))
 
 

@@ -28,7 +28,7 @@ _Id = Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")]
 def preview(session: Session, file: _File) -> None:
     """When a task would run, without making it."""
     task = read_file(file)[0]
-    asked = {key: task[key] for key in ("schedule", "timezone") if isinstance(task, dict) and key in task}
+    asked = {key: task[key] for key in ("schedule", "timezone", "policy") if isinstance(task, dict) and key in task}
     answer = session.platform.post(path("task", "preview"), asked).content
     session.show_json(answer)
     _show_times(session, Previewed.model_validate(answer, extra="ignore"))

@@ -259,14 +259,15 @@ def test_secrets_are_listed_and_deleted(platform: RecordedPlatform) -> None:
     assert tooloo("secrets", "delete", "gitlab").code == 3
 
 
-TASK = {"name": "nightly", "schedule": {"type": "daily", "at": "02:30"}, "target": {"workflow": "hello"}, "input": {}}
+WHEN = {"schedule": {"type": "daily", "at": "02:30"}, "timezone": "UTC", "policy": {"dst": "as-is"}}
+TASK = {"name": "nightly", "target": {"workflow": "hello"}, "input": {}, **WHEN}
 FIRES = {"next": ["2027-03-13T02:30:00-05:00"], "text": "every day at 02:30, UTC"}
 
 
 def test_tasks_are_made_shown_and_deleted(platform: RecordedPlatform, tmp_path: Path) -> None:
     file = tmp_path / "task.yaml"
     file.write_text(json.dumps(TASK))
-    one = {"id": "t1", "owner_id": "ada", "timezone": "UTC", "policy": {}, "paused": False, "skipped": 0, "missed": 0}
+    one = {"id": "t1", "owner_id": "ada", "paused": False, "skipped": 0, "missed": 0}
     shown = TASK | FIRES | one | {"created_at": STARTED_AT, "updated_at": ENDED_AT, "links": {}}
     ran = {"planned_at": STARTED_AT, "started_at": STARTED_AT, "outcome": "completed", "run_id": "r1"}
     platform.answers("POST", "/task/preview", Reply(200, FIRES))
@@ -294,7 +295,7 @@ def test_tasks_are_made_shown_and_deleted(platform: RecordedPlatform, tmp_path: 
         assert tooloo("schedule", what, "t1", "--json").document == {"id": "t1"}
     assert tooloo("schedule", "delete", "t1").code == 0
     assert tooloo("schedule", "delete", "t2").code == 3
-    assert [request.content for request in platform.received[:2]] == [{"schedule": TASK["schedule"]}, TASK]
+    assert [request.content for request in platform.received[:2]] == [WHEN, TASK]
 
 
 def test_archived_months_are_listed(platform: RecordedPlatform) -> None:

@@ -72,6 +72,8 @@ async def test_a_preview_begins_where_it_is_asked_to_and_keeps_nothing(root: Asy
         "next": ["2027-03-13T02:30:00-05:00", "2027-03-14T03:00:00-04:00"],
         "text": "every day at 02:30, America/New_York",
     }
+    as_is = await root.post("/task/preview", json={**asked, "policy": {"dst": "as-is"}})
+    assert as_is.json()["next"] == ["2027-03-13T02:30:00-05:00", "2027-03-15T02:30:00-04:00"], "as the task would fire"
     for wrong in ({"count": 1_000_000}, {"count": 0}, {"from": "9999-01-01T00:00:00Z"}, {"timezone": "X/Y"}):
         refused = await root.post("/task/preview", json={**asked, **wrong})
         (field,) = wrong
