@@ -4,6 +4,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Computed,
     Date,
     DateTime,
     Double,
@@ -165,7 +166,8 @@ task_runs = Table(
     Column("on_schedule", Boolean, nullable=False, server_default=text("true")),
     Column("error", JSONB(none_as_null=True)),
     _now("started_at"),
-    Index("ix_task_runs_task_id_started_at", "task_id", "started_at"),
+    Column("busy_from", DateTime(timezone=True), Computed("CASE WHEN on_schedule THEN planned_at ELSE started_at END")),
+    Index("ix_task_runs_task_id_busy_from", "task_id", "busy_from"),
     Index("ix_task_runs_run_id", "run_id"),
 )
 

@@ -156,8 +156,9 @@ def not_started(
 ) -> list[NotStarted]:
     """The last times that were due between two instants and had no run, the latest first; at most so many.
 
-    `schedules`: the latest first. `done`: the planned times that have had their runs. `ran`: when runs went on.
-    Nothing is due while a task is paused.
+    `schedules`: the latest first. `done`: the planned times that have had their runs. `ran`: when runs were in the way
+    of others, which is from their planned times: what comes until a late one starts comes during it. Nothing is due
+    while a task is paused.
     """
     busy = _Busy(ran)
     waiting = min((start for start, end in ran if end is None), default=NEVER)

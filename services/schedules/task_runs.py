@@ -148,7 +148,7 @@ async def read_history(
         not_started,
         schedules,
         {one.planned_at for one in started},
-        [(row.started_at, row.ended_at) for row in ran],
+        [(row.busy_from, row.ended_at) for row in ran],
         pauses,
         datetime.now(UTC),
         since=seen,
@@ -161,12 +161,12 @@ async def read_history(
 # Where what comes during a run may be skipped, runs follow each other, but for what somebody starts beside them in the
 # Temporal Web UI: of those that began before, only the last few can still have gone on.
 _RAN = text("""
-    SELECT ran.started_at, run.ended_at FROM (
-        (SELECT run_id, started_at FROM task_runs
-         WHERE task_id = :task AND started_at >= :since AND started_at < :before)
+    SELECT ran.busy_from, run.ended_at FROM (
+        (SELECT run_id, busy_from FROM task_runs
+         WHERE task_id = :task AND busy_from >= :since AND busy_from < :before)
         UNION ALL
-        (SELECT run_id, started_at FROM task_runs
-         WHERE task_id = :task AND started_at < :since ORDER BY started_at DESC LIMIT 10)
+        (SELECT run_id, busy_from FROM task_runs
+         WHERE task_id = :task AND busy_from < :since ORDER BY busy_from DESC LIMIT 10)
     ) ran JOIN runs run ON run.run_id = ran.run_id
 """)
 _STARTED = text("""

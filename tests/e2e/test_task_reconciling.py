@@ -54,6 +54,22 @@ async def test_what_was_due_before_temporal_was_told_runs_when_it_is(root: Async
     assert [datetime.fromisoformat(one["planned_at"]) for one in ran["items"]] == [at]
 
 
+async def test_what_was_due_before_the_telling_runs_as_its_policy_has_it(root: AsyncClient, platform: Platform) -> None:
+    hourly = {"type": "cron", "cron": "0 * * * *"}
+    policy = {"overlap": "skip", "catchup_window_seconds": 4 * 3_600}
+    task_id = await post(root, task(hourly, "late", timezone="UTC", policy=policy))
+    await TaskSchedules(platform.temporal).remove(task_id)
+    async with platform.database.begin() as connection:
+        values = {"told_revision": 0, "created_at": datetime.now(UTC) - timedelta(hours=3)}
+        await connection.execute(update(table).where(table.c.id == task_id).values(values))
+    assert (await reconcile(root))["told"] == 1
+    path = f"/task/{task_id}/history"
+    page = await until(root, path, lambda page: page["items"][-1]["outcome"] == "completed")
+    *others, _ = [one["outcome"] for one in page["items"]]
+    assert set(others) == {"skipped"}, "they came while the first was to run"
+    assert (await root.get(f"/task/{task_id}")).json()["missed"] == 0
+
+
 async def test_what_is_paused_in_temporal_is_taken_over(root: AsyncClient, platform: Platform) -> None:
     task_id = await post(root, task(NEVER_SOON))
     handle = platform.temporal.get_schedule_handle(f"task-{task_id}")

@@ -27,6 +27,8 @@ def upgrade() -> None:
         sa.Column("task_id", sa.String(), sa.ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
         sa.Column("planned_at", sa.DateTime(timezone=True), primary_key=True),
     )
-    op.create_index("ix_task_runs_task_id_started_at", "task_runs", ["task_id", "started_at"])
-    op.create_index("ix_task_runs_run_id", "task_runs", ["run_id"])
     op.add_column("task_runs", sa.Column("on_schedule", sa.Boolean(), server_default=sa.text("true"), nullable=False))
+    busy_from = sa.Computed("CASE WHEN on_schedule THEN planned_at ELSE started_at END", persisted=True)
+    op.add_column("task_runs", sa.Column("busy_from", sa.DateTime(timezone=True), busy_from))
+    op.create_index("ix_task_runs_task_id_busy_from", "task_runs", ["task_id", "busy_from"])
+    op.create_index("ix_task_runs_run_id", "task_runs", ["run_id"])

@@ -114,14 +114,18 @@ async def test_pauses_that_are_asked_for_at_once_follow_each_other(database: Asy
 
 
 @pytest.mark.parametrize("limit", [2, 200])
-async def test_what_a_long_run_kept_from_running_was_skipped_on_every_page(database: AsyncEngine, limit: int) -> None:
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_what_a_run_kept_from_running_was_skipped_on_every_page(
+    database: AsyncEngine, limit: int, *, is_late: bool
+) -> None:
     await made_five_hours_ago(database)
     at = NOW - 7 * HOUR
     async with database.begin() as connection:
         await connection.execute(update(table).values(schedule={"type": "cron", "cron": "0 * * * *"}))
         await open_run(connection, NewRun("long", "w", 1, ADA, "schedule", {}, {}))
-        await record_task_run(connection, NewTaskRun("t", at, "long", "temporal", on_schedule=False))
-        await connection.execute(update(task_runs).values(started_at=task_runs.c.planned_at))
+        await record_task_run(connection, NewTaskRun("t", at, "long", "temporal", on_schedule=is_late))
+        if not is_late:
+            await connection.execute(update(task_runs).values(started_at=task_runs.c.planned_at))
         task = await find_task(connection, ADA, "t")
         schedules = await list_schedules(connection, task)
         found: list[NotStarted] = []

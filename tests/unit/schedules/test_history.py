@@ -52,7 +52,7 @@ def missing(
     limit: int = 100,
 ) -> list[tuple[float, str]]:
     paused = [(begin, None if end is None else end - TOLD) for begin, end in pauses]
-    done, ran = {one.planned_at for one in started}, [(one.started_at, one.ended_at) for one in started]
+    done, ran = {one.planned_at for one in started}, [(one.planned_at, one.ended_at) for one in started]
     found = not_started(schedules, done, ran, paused, minute(now) + LATER, before=minute(before), limit=limit)
     return [((one.planned_at - START) / timedelta(minutes=1), one.outcome) for one in found]
 
@@ -82,6 +82,9 @@ def missing(
         ([held()], [], [(minute(-9), minute(-8)), (minute(-1), None)], []),
         ([held()], [], [(minute(1), minute(2)), (minute(3), minute(4))],
          [(5, "missed"), (4, "missed"), (2, "missed"), (0, "missed")]),
+        # after an outage: what the catch-up window has missed, the first that it has not, and what comes during that
+        ([held()], [ran(5), ran(2, started=2.5), ran(0)], [], [(4, "skipped"), (3, "skipped"), (1, "missed")]),
+        ([held(overlap="buffer-all")], [ran(2, started=3, until=None), ran(0)], [], [(1, "missed")]),
         # late runs, jitter, runs that could not begin
         ([held()], [ran(5, started=0.4), ran(4), ran(3), ran(2), ran(1), ran(0)], [], []),
         ([held(jitter_seconds=120)], [ran(3), ran(2), ran(1), ran(0)], [], []),
