@@ -5,7 +5,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
-from typing import Annotated, Any, Literal, LiteralString, NoReturn
+from typing import Annotated, Any, Literal, LiteralString, NoReturn, get_args
 
 from cronsim import CronSim, CronSimError
 from pydantic import (
@@ -97,6 +97,7 @@ TimeOfDay = Annotated[
     Field(description='Time of day in the zone, from "00:00" to "23:59".', examples=["02:30"]),
 ]
 Weekday = Literal["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"]
+_WEEK = ", ".join(get_args(Weekday))
 CronExpression = Annotated[str, StringConstraints(max_length=200), AfterValidator(_possible_cron)]
 """Five fields in capitals with single spaces between them."""
 
@@ -135,9 +136,19 @@ class Weekly(_Bounded):
 
     type: Literal["weekly"] = "weekly"
     on: tuple[Weekday, ...] = Field(
-        min_length=1, max_length=7, description="Days of the week: MON, TUE, WED, THU, FRI, SAT, SUN."
+        max_length=7,
+        description=f"Days of the week: {_WEEK}.",
+        json_schema_extra={"minItems": 1},
     )
     at: TimeOfDay
+
+    @field_validator("on")
+    @classmethod
+    def _on_some_day(cls, on: tuple[Weekday, ...]) -> tuple[Weekday, ...]:
+        """Not by `min_length`, to which days that are none do not count: it would be a second error for each."""
+        if not on:
+            refuse("too-short", "on no day of the week", f"Give at least one of {_WEEK}.")
+        return on
 
 
 class Monthly(_Bounded):

@@ -15,7 +15,7 @@ from workflows.task_schedules import TaskSchedules
 __all__ = ["root"]
 
 
-YESTERDAY = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"}
+A_DAY = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"}
 
 
 BOUNDS = {"start": "2030-01-01T00:00:00Z", "end": "2029-01-01T00:00:00Z"}
@@ -106,7 +106,7 @@ async def test_tasks_are_their_owner_s(root: AsyncClient, platform: Platform) ->
     task_id = await post(root, task(NEVER_SOON, timezone="America/New_York"))
     async with await platform.client("ann", Role.AUTHOR) as ann, await platform.client("ada", Role.LEARNER) as ada:
         assert (await ada.post("/task/schedule", json=task(NEVER_SOON))).status_code == 403
-        assert (await ann.post(f"/task/{task_id}/backfill", json=YESTERDAY)).status_code == 404
+        assert (await ann.post(f"/task/{task_id}/backfill", json=A_DAY)).status_code == 404
         for client in (ann, ada):
             assert (await client.get("/task/scheduled")).json()["items"] == []
             for asked in ("GET ", "DELETE ", "POST /pause", "POST /trigger", "GET /history"):
@@ -129,7 +129,7 @@ async def test_tasks_are_their_owner_s(root: AsyncClient, platform: Platform) ->
 async def test_a_smaller_key_starts_nothing_with_a_larger_role(root: AsyncClient, platform: Platform) -> None:
     task_id = await post(root, task(NEVER_SOON))
     async with await platform.client("root", Role.LEARNER) as small:
-        for what, body in (("trigger", None), ("backfill", YESTERDAY), ("resume", None)):
+        for what, body in (("trigger", None), ("backfill", A_DAY), ("resume", None)):
             answer = await small.post(f"/task/{task_id}/{what}", json=body)
             assert answer.status_code == 403, (what, answer.text)
         assert (await small.post(f"/task/{task_id}/pause")).status_code == 200
