@@ -1,7 +1,7 @@
 """The schedules of tasks in Temporal. Not workflow code itself."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -170,7 +170,7 @@ class TaskSchedules:
             )
         return None
 
-    async def next_times(self, task_ids: Sequence[str]) -> Mapping[str, tuple[datetime, ...]]:
+    async def next_times(self, task_ids: Sequence[str]) -> dict[str, tuple[datetime, ...]]:
         """The next five times of schedules, a little later than they change; none while Temporal does not answer."""
         if not task_ids:
             return {}

@@ -1,7 +1,7 @@
 """Tasks: workflows and actions that run by a schedule."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Annotated, Any
@@ -50,7 +50,7 @@ from services.schedules.task_runs import FORM
 from services.schedules.tasks import StoredTask
 from services.schedules.telling import one_at_a_time, tell
 from services.schedules.text import describe
-from services.schedules.times import SECOND, fire_times, instant_of, next_times
+from services.schedules.times import SECOND, instant_of, next_times
 from workflows.platform import action_definition_id
 from workflows.task_schedules import TaskSchedules
 
@@ -62,6 +62,8 @@ _CURSOR = TypeAdapter[tuple[datetime, str]](tuple[Instant, Text])
 _MOMENT_CURSOR = TypeAdapter[datetime](Instant)
 _SHOWN = 10
 """Fire times that an answer names."""
+_LISTED = 5
+"""Those of each task in a list, as Temporal has it."""
 _MOST_FILLED = 10_000
 """Runs of one back-fill."""
 _MOST_SPANS = 500
@@ -151,8 +153,12 @@ async def list_tasks(
         rows = await tasks.list_tasks(
             connection, caller, name=name, paused=paused, before=page.after(_CURSOR), limit=page.rows
         )
-    times = await TaskSchedules(parts.temporal).next_times([row.id for row in rows if not row.paused])
-    shown = await asyncio.to_thread(lambda: [_task(row, row.paused, times.get(row.id)) for row in rows])
+    active = [row for row in rows if not row.paused]
+    times = await TaskSchedules(parts.temporal).next_times([row.id for row in active])
+    async with parts.autocommit.connect() as connection:
+        unknown = [row for row in active if row.id not in times]
+        times |= {row.id: await task_runs.next_times(connection, row, _LISTED) for row in unknown}
+    shown = await asyncio.to_thread(lambda: [_task(row, row.paused, times.get(row.id, ())) for row in rows])
     return page.page(shown, lambda task: (task.created_at, task.id))
 
 
@@ -163,7 +169,8 @@ async def get_task(task_id: TaskId, caller: CallerDep, parts: PartsDep) -> Task:
         row = await tasks.find_task(connection, caller, task_id)
     seen = await TaskSchedules(parts.temporal).see(task_id)
     if seen is None:
-        return _task(row, row.paused, None)
+        async with parts.autocommit.connect() as connection:
+            return _task(row, row.paused, await task_runs.next_times(connection, row, _SHOWN))
     return _task(row, seen.paused, seen.next).model_copy(update={"skipped": seen.skipped, "missed": seen.missed})
 
 
@@ -178,8 +185,11 @@ async def change_task(task_id: TaskId, new: NewTask, caller: CallerDep, parts: P
     async with parts.database.begin() as connection:
         row = await tasks.find_task(connection, caller, task_id, lock=True)
         await tasks.change_task(connection, caller, row, _stored(task_id, owner, new, zone, definition))
+        changed = await tasks.find_task(connection, caller, task_id)
+        schedules = await task_runs.list_schedules(connection, changed)
+        left = await task_runs.count_runs_left(connection, task_id, schedules)
     await _tell(parts, task_id)
-    return Scheduled(id=task_id, next=times, text=describe(new.schedule, zone))
+    return Scheduled(id=task_id, next=times[:left], text=describe(new.schedule, zone))
 
 
 @router.delete("/task/{task_id}", status_code=204)
@@ -284,10 +294,10 @@ async def _ask(parts: Parts, task_id: str, ask: Callable[[TaskSchedules], Awaita
 
 @router.get("/task/{task_id}/history")
 async def list_task_history(task_id: TaskId, caller: CallerDep, parts: PartsDep, page: PageDep) -> Page[TaskRun]:
-    """The times at which a task was to run, the latest first: what became of them, and their runs."""
+    """The times at which a task was to run, the latest first: what became of them. Deleting a task keeps it."""
     before = page.after(_MOMENT_CURSOR) or datetime.now(UTC) + SECOND
     async with parts.database.connect() as connection:
-        row = await tasks.find_task(connection, caller, task_id)
+        row = await tasks.find_task(connection, caller, task_id, also_deleted=True)
         schedules = await task_runs.list_schedules(connection, row)
         started, missing = await task_runs.read_history(
             connection, caller, row, schedules, since=FIRST, before=before, limit=page.rows
@@ -375,14 +385,9 @@ def _zone_or_utc(name: str) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
-def _task(row: Row[Any], paused: bool, times: tuple[datetime, ...] | None) -> Task:
-    """A task as it is recorded, with the times that Temporal says; without, with those that follow from the record."""
+def _task(row: Row[Any], paused: bool, times: Sequence[datetime]) -> Task:
+    """A task as it is recorded, and when it fires next."""
     form, zone = FORM.validate_python(row.schedule), _zone_or_utc(row.timezone)
-    policy = Policy.model_validate(row.policy)
-    if paused:
-        times = ()
-    elif times is None:
-        times = tuple(islice(fire_times(form, zone, datetime.now(UTC), policy.dst), _SHOWN))
     return Task(
         id=row.id,
         name=row.name,
@@ -391,9 +396,9 @@ def _task(row: Row[Any], paused: bool, times: tuple[datetime, ...] | None) -> Ta
         timezone=row.timezone,
         target=Target.model_validate(row.target),
         input=row.input,
-        policy=policy,
+        policy=Policy.model_validate(row.policy),
         text=describe(form, zone),
-        next=tuple(at.astimezone(zone) for at in times),
+        next=() if paused else tuple(at.astimezone(zone) for at in times),
         paused=paused,
         created_at=row.created_at,
         updated_at=row.updated_at,

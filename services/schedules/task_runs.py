@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -19,7 +19,7 @@ from models.identity import Caller
 from models.persistence.tables import task_pauses, task_runs, task_schedules, task_triggers
 from models.runs import Failure, RunStatus
 from models.schedules import Form, Policy, Schedule
-from services.schedules.history import FIRST, NEVER, HeldSchedule, NotStarted, Span, Started, not_started
+from services.schedules.history import FIRST, NEVER, HeldSchedule, NotStarted, Span, Started, current, not_started
 from services.schedules.times import SECOND
 
 _MINUTE = timedelta(minutes=1)
@@ -69,10 +69,11 @@ def held_schedule(row: Row[Any], since: datetime = FIRST, until: datetime = NEVE
 
 
 async def list_schedules(connection: AsyncConnection, task: Row[Any]) -> list[HeldSchedule]:
-    """The schedule that a task has, and those that it had before, the latest first; another policy is another one."""
+    """The schedule that a task has or had last, and those before, the latest first; another policy is another one."""
     statement = select(task_schedules).where(task_schedules.c.task_id == task.id)
     before = (await connection.execute(statement.order_by(task_schedules.c.until.desc()))).all()
-    held = [held_schedule(task, before[0].until if before else task.created_at)]
+    since = before[0].until if before else task.created_at
+    held = [held_schedule(task, since, task.deleted_at or NEVER)]
     for one in before:
         with suppress(ConflictError):  # when it fired in a zone that was retired, nobody knows any more
             held.append(held_schedule(one, one.since, one.until))
@@ -121,12 +122,29 @@ async def take_second(connection: AsyncConnection, held: HeldSchedule, task_id: 
     return second
 
 
-async def count_runs(connection: AsyncConnection, task_id: str, since: datetime) -> int:
-    """How many times of its schedule a task has run."""
+async def count_runs_left(connection: AsyncConnection, task_id: str, schedules: Sequence[HeldSchedule]) -> int | None:
+    """How often a task is still to run by its schedule, the latest of these; None when it is without a limit."""
+    same = current(schedules)
+    most = same[0].form.max_runs
+    if most is None:
+        return None
     statement = select(func.count()).where(
-        task_runs.c.task_id == task_id, task_runs.c.on_schedule, task_runs.c.planned_at >= since
+        task_runs.c.task_id == task_id, task_runs.c.on_schedule, task_runs.c.planned_at >= same[-1].since
     )
-    return await connection.scalar(statement) or 0
+    return max(0, most - (await connection.scalar(statement) or 0))
+
+
+async def next_times(connection: AsyncConnection, task: Row[Any], count: int) -> tuple[datetime, ...]:
+    """When a task fires next, as the record says: for when Temporal does not; never in a zone that was retired."""
+    try:
+        held = held_schedule(task)
+    except ConflictError:
+        return ()
+    if held.form.max_runs is not None:
+        schedules = await list_schedules(connection, task)
+        count = min(count, await count_runs_left(connection, task.id, schedules) or 0)
+    times = held.times(datetime.now(UTC), NEVER)
+    return tuple(at.astimezone(held.zone) for at in await asyncio.to_thread(lambda: list(islice(times, count))))
 
 
 async def read_history(

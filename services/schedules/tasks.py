@@ -57,12 +57,16 @@ async def create_task(connection: AsyncConnection, task: StoredTask) -> None:
         await record_change(connection, task.owner_id, "task.create", f"task/{task.id}")
 
 
-async def find_task(connection: AsyncConnection, caller: Caller, task_id: str, *, lock: bool = False) -> Row[Any]:
+async def find_task(
+    connection: AsyncConnection, caller: Caller, task_id: str, *, lock: bool = False, also_deleted: bool = False
+) -> Row[Any]:
     """A task of the caller's; of anybody's for admins. Raises NotFoundError, the same for another's as for none.
 
     `lock`: until the end of the transaction, nobody else changes it.
     """
-    statement = select(tasks).where(tasks.c.id == task_id, tasks.c.deleted_at.is_(None), _owned(caller))
+    statement = select(tasks).where(tasks.c.id == task_id, _owned(caller))
+    if not also_deleted:
+        statement = statement.where(tasks.c.deleted_at.is_(None))
     row = (await connection.execute(statement.with_for_update() if lock else statement)).one_or_none()
     if row is None:
         raise _no_such_task()

@@ -18,9 +18,8 @@ from models.identity import SYSTEM_USER
 from models.persistence.audit import record_change
 from models.persistence.tables import tasks
 from models.server_times import TaskSchedule
-from services.schedules.history import current
 from services.schedules.server_times import server_times
-from services.schedules.task_runs import count_runs, list_schedules
+from services.schedules.task_runs import count_runs_left, list_schedules
 from services.schedules.tasks import note_pause
 
 _log = structlog.get_logger(__name__)
@@ -84,11 +83,8 @@ async def tell_or_warn(database: AsyncEngine, schedules: Schedules, task_id: str
 
 
 async def _schedule(connection: AsyncConnection, row: Row[Any]) -> TaskSchedule:
-    schedules = current(await list_schedules(connection, row))
-    held, first = schedules[0], schedules[-1]
-    remaining = held.form.max_runs
-    if remaining is not None:
-        remaining = max(0, remaining - await count_runs(connection, row.id, first.since))
+    schedules = await list_schedules(connection, row)
+    held, remaining = schedules[0], await count_runs_left(connection, row.id, schedules)
     now, counts_anew = datetime.now(UTC), row.schedule_revision > row.told_revision
     since = None if counts_anew else await connection.scalar(_LAST_RUN, {"task": row.id})
     return TaskSchedule(

@@ -41,6 +41,7 @@ async def test_a_task_fires_rests_goes_on_and_ends(root: AsyncClient) -> None:
     assert (resumed["paused"], len(resumed["next"])) == (False, 10)
     assert (await root.delete(f"/task/{task_id}")).status_code == 204
     assert (await root.get(f"/task/{task_id}")).status_code == 404
+    assert item in await history(root, task_id), "what it has run stays"
 
 
 @pytest.mark.parametrize("jitter", [0, 86_400])
@@ -120,9 +121,10 @@ async def test_a_limit_counts_the_runs_of_the_schedule(root: AsyncClient, platfo
     assert (await root.post(f"/task/{task_id}/trigger")).status_code == 202
     await until(root, path, lambda page: [one["outcome"] for one in page["items"]] == ["completed"] * 3)
     renamed = {**task(schedule, "limited"), "name": "renamed"}
-    assert (await root.put(f"/task/{task_id}", json=renamed)).status_code == 200
-    assert (await root.get(f"/task/{task_id}")).json()["next"] == [], "another name does not count anew"
+    assert (await root.put(f"/task/{task_id}", json=renamed)).json()["next"] == [], "another name does not count anew"
+    assert (await root.get(f"/task/{task_id}")).json()["next"] == []
     await TaskSchedules(platform.temporal).remove(task_id)  # as Temporal does a week after the last run
+    assert (await root.get(f"/task/{task_id}")).json()["next"] == [], "as the record says"
     assert (await root.post(f"/task/{task_id}/trigger")).status_code == 202
     await until(root, path, lambda page: [one["outcome"] for one in page["items"]] == ["completed"] * 4)
     assert (await root.get(f"/task/{task_id}")).json()["next"] == [], "made again, it is over as before"

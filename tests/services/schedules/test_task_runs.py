@@ -16,8 +16,15 @@ from models.schedules import Policy
 from services.identity.users import ensure_user
 from services.orchestration.runs import NewRun, open_run
 from services.schedules.history import FIRST, NotStarted, current
-from services.schedules.task_runs import NewTaskRun, count_runs, list_schedules, read_history, record_task_run
-from services.schedules.tasks import StoredTask, change_task, create_task, find_task, set_paused
+from services.schedules.task_runs import (
+    NewTaskRun,
+    count_runs_left,
+    list_schedules,
+    next_times,
+    read_history,
+    record_task_run,
+)
+from services.schedules.tasks import StoredTask, change_task, create_task, delete_task, find_task, set_paused
 
 ADA = Caller(user_id="ada", role=Role.AUTHOR)
 HOUR = timedelta(hours=1)
@@ -56,7 +63,9 @@ async def change(database: AsyncEngine, **what: Any) -> None:
 async def test_a_limited_schedule_is_over_after_the_last_of_its_planned_runs(database: AsyncEngine) -> None:
     await made_five_hours_ago(database)
     async with database.connect() as connection:
-        (held,) = await list_schedules(connection, await find_task(connection, ADA, "t"))
+        task = await find_task(connection, ADA, "t")
+        (held,) = await list_schedules(connection, task)
+        assert await next_times(connection, task, 5) == ()
     assert held.until == NOW - 3 * HOUR + timedelta(seconds=1), "what was triggered does not count"
 
 
@@ -74,8 +83,8 @@ async def test_another_policy_is_kept_beside_the_one_before_and_counts_on(databa
     await change(database, policy=Policy(overlap="buffer-all").model_dump(mode="json"))
     async with database.connect() as connection:
         row = await find_task(connection, ADA, "t")
-        later, before = current(await list_schedules(connection, row))
-        assert await count_runs(connection, "t", before.since) == 2
+        later, before = schedules = current(await list_schedules(connection, row))
+        assert await count_runs_left(connection, "t", schedules) == 0
     assert (later.policy.overlap, before.policy.overlap) == ("buffer-all", "skip")
     assert later.until == before.until == NOW - 3 * HOUR + timedelta(seconds=1)
     assert row.schedule_revision == 1
@@ -88,11 +97,22 @@ async def test_another_schedule_counts_anew(database: AsyncEngine) -> None:
         row = await find_task(connection, ADA, "t")
         later, before = await list_schedules(connection, row)
         assert len(current([later, before])) == 1
-        assert await count_runs(connection, "t", later.since) == 0
+        assert await count_runs_left(connection, "t", [later, before]) == 3
+        assert await next_times(connection, row, 5) == tuple(NOW + hours * HOUR for hours in (1, 2, 3))
     assert later.since == row.updated_at
     assert later.until > NOW + HOUR
     assert before.until == NOW - 3 * HOUR + timedelta(seconds=1)
     assert row.schedule_revision == row.revision == 2
+
+
+async def test_a_deleted_task_was_due_until_then(database: AsyncEngine) -> None:
+    await made_five_hours_ago(database)
+    await change(database, schedule={**HOURLY, "max_runs": None})
+    async with database.begin() as connection:
+        await delete_task(connection, ADA, "t")
+        row = await find_task(connection, ADA, "t", also_deleted=True)
+        held, *_ = await list_schedules(connection, row)
+    assert (held.since, held.until) == (row.updated_at, row.deleted_at)
 
 
 async def test_pauses_that_are_asked_for_at_once_follow_each_other(database: AsyncEngine) -> None:
