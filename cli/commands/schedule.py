@@ -82,7 +82,7 @@ def show(session: Session, task_id: _Id) -> None:
     session.show_json(answer)
     task = Task.model_validate(answer, extra="ignore")
     runs = task.target.workflow or task.target.action
-    session.say(f"{task.name}: runs {runs}, {task.text}, {task.timezone}", style="bold")
+    session.say(f"{task.name}: runs {runs}, {task.text}", style="bold")
     if task.skipped is not None:
         session.say(f"{task.skipped:,} skipped, {task.missed or 0:,} missed")
     if task.paused:

@@ -286,7 +286,7 @@ def test_tasks_are_made_shown_and_deleted(platform: RecordedPlatform, tmp_path: 
     assert "every day at 02:30" in tooloo("schedule", "change", "t1", str(file)).out
     assert tooloo("schedule", "list", "--name", "night", "--active").code == 0
     assert platform.received[-1].query == {"name": ["night"], "paused": ["false"], "limit": ["200"]}
-    assert "runs hello" in tooloo("schedule", "show", "t1").out
+    assert "nightly: runs hello, every day at 02:30, UTC\n" in tooloo("schedule", "show", "t1").out
     assert "2 runs" in tooloo("schedule", "backfill", "t1", "--from", "2027-01-01", "--to", "2027-01-02").out
     assert platform.received[-1].content == {"from": "2027-01-01", "to": "2027-01-02"}
     assert "3 runs of 1 tasks" in tooloo("schedule", "execute-pending").out
