@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Generator
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -223,6 +224,15 @@ def test_action_that_fails_ends_1(platform: RecordedPlatform) -> None:
     assert tooloo("action", "flow.fail", "--input", "message:=1").code == 1
 
 
+@pytest.fixture
+def listening_to_sigint() -> Generator[None]:
+    """A shell that starts the tests in the background lets them, and all that they start, ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("listening_to_sigint")
 def test_interrupt_leaves_the_run_and_says_how_to_find_it(platform: RecordedPlatform) -> None:
     over = Event()
     platform.answers("POST", EXECUTE, STARTED)
