@@ -66,7 +66,8 @@ class Processes:
         supervisor = psutil.Process(holder_of(self.home.lock_file))
         doomed = [supervisor, *supervisor.children(recursive=True)]
         for process in doomed:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # such as a server process of a PostgreSQL that was killed just before
+                process.kill()
         psutil.wait_procs(doomed, timeout=PATIENCE_SECONDS)
 
     async def until_healthy(self, name: str, *, after: int) -> None:
