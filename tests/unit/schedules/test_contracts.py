@@ -30,7 +30,7 @@ def problems(schedule: Any) -> dict[str, str]:
         ({"type": "daily", "at": "02:30\n"}, {"/at": "string_pattern_mismatch"}),
         ({"type": "daily"}, {"/at": "missing"}),
         ({"type": "daily", "at": "02:30", "on": ["MON"]}, {"/on": "extra_forbidden"}),
-        ({"type": "weekly", "on": [], "at": "02:30"}, {"/on": "too-short"}),
+        ({"type": "weekly", "on": [], "at": "02:30"}, {"/on": "too_short"}),
         ({"type": "weekly", "on": ["Tuesday"], "at": "02:30"}, {"/on/0": "literal_error"}),
         ({"type": "weekly", "on": ["MON", "Tuesday"], "at": "02:30"}, {"/on/1": "literal_error"}),
         ({"type": "monthly", "day": 32, "at": "02:30"}, {"/day": "less_than_equal"}),

@@ -80,7 +80,7 @@ def _calendar_times(calendars: Iterable[Calendar], zone: ZoneInfo, first: dateti
         (Daily(at="09:00"), "America/New_York", (1, 0)),  # no change is near
         (Daily(at="02:30"), "UTC", (1, 0)),
         (Daily(at="02:30"), "Asia/Kolkata", (1, 0)),
-        (Weekly(on=("MON",), at="02:30"), "America/New_York", (1, 0)),  # clocks change on Sundays
+        (Weekly(on=["MON"], at="02:30"), "America/New_York", (1, 0)),  # clocks change on Sundays
         (Monthly(day=31, at="09:00"), "America/New_York", (4, 0)),
         (Monthly(day=31, at="09:00", short_month="skip"), "America/New_York", (1, 0)),
         (Cron(cron="0 9 * * MON#1"), "America/New_York", (1, 0)),
@@ -157,7 +157,7 @@ def test_policies_and_counts_are_told_in_temporal_s_words() -> None:
     ("form", "expressions"),
     [
         (Daily(at="02:05"), ("5 2 * * *",)),
-        (Weekly(on=("MON", "SUN"), at="00:00"), ("0 0 * * MON,SUN",)),
+        (Weekly(on=["MON", "SUN"], at="00:00"), ("0 0 * * MON,SUN",)),
         (Monthly(day=28, at="09:00"), ("0 9 28 * *",)),
         (Monthly(day=29, at="09:00"), ("0 9 29 1,3-12 *", "0 9 L 2 *")),
         (Monthly(day=30, at="09:00", short_month="skip"), ("0 9 30 * *",)),

@@ -14,8 +14,8 @@ SKIPPED = datetime.fromisoformat("2027-03-14T02:30")
     ("form", "text"),
     [
         (Daily(at="02:30"), "every day at 02:30, America/New_York"),
-        (Weekly(on=("SUN",), at="09:00"), "every Sunday at 09:00, America/New_York"),
-        (Weekly(on=("FRI", "MON", "WED"), at="09:00"), "every Monday, Wednesday and Friday at 09:00, America/New_York"),
+        (Weekly(on=["SUN"], at="09:00"), "every Sunday at 09:00, America/New_York"),
+        (Weekly(on=["FRI", "MON", "WED"], at="09:00"), "every Monday, Wednesday and Friday at 09:00, America/New_York"),
         (Monthly(day=31, at="09:00"), "on day 31 of every month, or its last day, at 09:00, America/New_York"),
         (Monthly(day=31, at="09:00", short_month="skip"),
          "on day 31 of every month that has one at 09:00, America/New_York"),

@@ -50,7 +50,7 @@ def times(form: Form, zone: ZoneInfo, after: str, count: int = 3, dst: Dst = "ex
         (Cron(cron="*/15 2 * * *"), LORD_HOWE, "04-04", "04-04T02:00+1030 04-04T02:15+1030 04-04T02:30+1030"),
         (Cron(cron="0 9 * * MON#1"), NEW_YORK, "01-01", "01-04T09:00-05 02-01T09:00-05 03-01T09:00-05"),
         (Cron(cron="30 2 1,15 * FRI"), NEW_YORK, "01-01", "01-01T02:30-05 01-08T02:30-05 01-15T02:30-05"),
-        (Weekly(on=("MON", "FRI"), at="02:30"), BERLIN, "03-27", "03-29T02:30+02 04-02T02:30+02 04-05T02:30+02"),
+        (Weekly(on=["MON", "FRI"], at="02:30"), BERLIN, "03-27", "03-29T02:30+02 04-02T02:30+02 04-05T02:30+02"),
         (Once(at=local("2027-03-14T02:30")), NEW_YORK, "03-13", "03-14T03:00-04"),
         (Once(at=datetime(2027, 3, 14, 2, 30, tzinfo=UTC)), NEW_YORK, "03-13", "03-13T21:30-05"),
         (Once(at=local("2027-03-14T02:30")), NEW_YORK, "03-15", ""),
