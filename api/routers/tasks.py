@@ -155,9 +155,9 @@ async def list_tasks(
         )
     active = [row for row in rows if not row.paused]
     times = await TaskSchedules(parts.temporal).next_times([row.id for row in active])
-    async with parts.autocommit.connect() as connection:
-        unknown = [row for row in active if row.id not in times]
-        times |= {row.id: await task_runs.next_times(connection, row, _LISTED) for row in unknown}
+    if unknown := [row for row in active if row.id not in times]:
+        async with parts.autocommit.connect() as connection:
+            times |= await task_runs.next_times(connection, unknown, _LISTED)
     shown = await asyncio.to_thread(lambda: [_task(row, row.paused, times.get(row.id, ())) for row in rows])
     return page.page(shown, lambda task: (task.created_at, task.id))
 
@@ -170,7 +170,8 @@ async def get_task(task_id: TaskId, caller: CallerDep, parts: PartsDep) -> Task:
     seen = await TaskSchedules(parts.temporal).see(task_id)
     if seen is None:
         async with parts.autocommit.connect() as connection:
-            return _task(row, row.paused, await task_runs.next_times(connection, row, _SHOWN))
+            times = await task_runs.next_times(connection, [row], _SHOWN)
+        return _task(row, row.paused, times[task_id])
     return _task(row, seen.paused, seen.next).model_copy(update={"skipped": seen.skipped, "missed": seen.missed})
 
 
@@ -185,11 +186,9 @@ async def change_task(task_id: TaskId, new: NewTask, caller: CallerDep, parts: P
     async with parts.database.begin() as connection:
         row = await tasks.find_task(connection, caller, task_id, lock=True)
         await tasks.change_task(connection, caller, row, _stored(task_id, owner, new, zone, definition))
-        changed = await tasks.find_task(connection, caller, task_id)
-        schedules = await task_runs.list_schedules(connection, changed)
-        left = await task_runs.count_runs_left(connection, task_id, schedules)
+        left = await task_runs.count_runs_left(connection, [task_id])
     await _tell(parts, task_id)
-    return Scheduled(id=task_id, next=times[:left], text=describe(new.schedule, zone))
+    return Scheduled(id=task_id, next=times[: left.get(task_id)], text=describe(new.schedule, zone))
 
 
 @router.delete("/task/{task_id}", status_code=204)

@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import TypeAdapter
-from sqlalchemy import Row, func, insert, select, text
+from sqlalchemy import Row, insert, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,7 +19,7 @@ from models.identity import Caller
 from models.persistence.tables import task_pauses, task_runs, task_schedules, task_triggers
 from models.runs import Failure, RunStatus
 from models.schedules import Form, Policy, Schedule
-from services.schedules.history import FIRST, NEVER, HeldSchedule, NotStarted, Span, Started, current, not_started
+from services.schedules.history import FIRST, NEVER, HeldSchedule, NotStarted, Span, Started, not_started
 from services.schedules.times import SECOND
 
 _MINUTE = timedelta(minutes=1)
@@ -122,29 +122,42 @@ async def take_second(connection: AsyncConnection, held: HeldSchedule, task_id: 
     return second
 
 
-async def count_runs_left(connection: AsyncConnection, task_id: str, schedules: Sequence[HeldSchedule]) -> int | None:
-    """How often a task is still to run by its schedule, the latest of these; None when it is without a limit."""
-    same = current(schedules)
-    most = same[0].form.max_runs
-    if most is None:
-        return None
-    statement = select(func.count()).where(
-        task_runs.c.task_id == task_id, task_runs.c.on_schedule, task_runs.c.planned_at >= same[-1].since
+async def count_runs_left(connection: AsyncConnection, task_ids: Sequence[str]) -> dict[str, int]:
+    """How often tasks are still to run by the schedules that they have; those without a limit are left out."""
+    rows = await connection.execute(_RUNS_LEFT, {"tasks": list(task_ids)})
+    return {row.id: row.runs_left for row in rows}
+
+
+# What a task ran counts since its schedule, time zone or `dst` changed last.
+_RUNS_LEFT = text("""
+    SELECT task.id, greatest(0, CAST(task.schedule->>'max_runs' AS bigint) - (
+        SELECT count(*) FROM task_runs ran
+        WHERE ran.task_id = task.id AND ran.on_schedule AND ran.planned_at >= coalesce(changed.at, task.created_at)
+    )) AS runs_left
+    FROM tasks task LEFT JOIN LATERAL (
+        SELECT max(until) AS at FROM task_schedules earlier
+        WHERE earlier.task_id = task.id AND (earlier.schedule, earlier.timezone, earlier.policy->>'dst')
+            <> (task.schedule, task.timezone, task.policy->>'dst')
+    ) changed ON true
+    WHERE task.id = ANY(CAST(:tasks AS text[])) AND task.schedule->>'max_runs' IS NOT NULL
+""")
+
+
+async def next_times(
+    connection: AsyncConnection, some: Sequence[Row[Any]], count: int
+) -> dict[str, tuple[datetime, ...]]:
+    """When tasks fire next, as the record says: for when Temporal does not."""
+    left = await count_runs_left(connection, [task.id for task in some])
+    return await asyncio.to_thread(
+        lambda: {task.id: _next_times(task, min(count, left.get(task.id, count))) for task in some}
     )
-    return max(0, most - (await connection.scalar(statement) or 0))
 
 
-async def next_times(connection: AsyncConnection, task: Row[Any], count: int) -> tuple[datetime, ...]:
-    """When a task fires next, as the record says: for when Temporal does not; never in a zone that was retired."""
-    try:
-        held = held_schedule(task)
-    except ConflictError:
-        return ()
-    if held.form.max_runs is not None:
-        schedules = await list_schedules(connection, task)
-        count = min(count, await count_runs_left(connection, task.id, schedules) or 0)
-    times = held.times(datetime.now(UTC), NEVER)
-    return tuple(at.astimezone(held.zone) for at in await asyncio.to_thread(lambda: list(islice(times, count))))
+def _next_times(task: Row[Any], count: int) -> tuple[datetime, ...]:
+    """None in a zone that was retired."""
+    with suppress(ConflictError):
+        return tuple(islice(held_schedule(task).times(datetime.now(UTC), NEVER), count))
+    return ()
 
 
 async def read_history(

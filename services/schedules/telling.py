@@ -84,7 +84,8 @@ async def tell_or_warn(database: AsyncEngine, schedules: Schedules, task_id: str
 
 async def _schedule(connection: AsyncConnection, row: Row[Any]) -> TaskSchedule:
     schedules = await list_schedules(connection, row)
-    held, remaining = schedules[0], await count_runs_left(connection, row.id, schedules)
+    held, left = schedules[0], await count_runs_left(connection, [row.id])
+    remaining = left.get(row.id)
     now, counts_anew = datetime.now(UTC), row.schedule_revision > row.told_revision
     since = None if counts_anew else await connection.scalar(_LAST_RUN, {"task": row.id})
     return TaskSchedule(

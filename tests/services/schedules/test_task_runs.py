@@ -65,7 +65,7 @@ async def test_a_limited_schedule_is_over_after_the_last_of_its_planned_runs(dat
     async with database.connect() as connection:
         task = await find_task(connection, ADA, "t")
         (held,) = await list_schedules(connection, task)
-        assert await next_times(connection, task, 5) == ()
+        assert await next_times(connection, [task], 5) == {"t": ()}
     assert held.until == NOW - 3 * HOUR + timedelta(seconds=1), "what was triggered does not count"
 
 
@@ -83,8 +83,8 @@ async def test_another_policy_is_kept_beside_the_one_before_and_counts_on(databa
     await change(database, policy=Policy(overlap="buffer-all").model_dump(mode="json"))
     async with database.connect() as connection:
         row = await find_task(connection, ADA, "t")
-        later, before = schedules = current(await list_schedules(connection, row))
-        assert await count_runs_left(connection, "t", schedules) == 0
+        later, before = current(await list_schedules(connection, row))
+        assert await count_runs_left(connection, ["t"]) == {"t": 0}
     assert (later.policy.overlap, before.policy.overlap) == ("buffer-all", "skip")
     assert later.until == before.until == NOW - 3 * HOUR + timedelta(seconds=1)
     assert row.schedule_revision == 1
@@ -97,9 +97,9 @@ async def test_another_schedule_counts_anew(database: AsyncEngine) -> None:
         row = await find_task(connection, ADA, "t")
         later, before = await list_schedules(connection, row)
         assert len(current([later, before])) == 1
-        assert await count_runs_left(connection, "t", [later, before]) == 3
+        assert await count_runs_left(connection, ["t"]) == {"t": 3}
         now = datetime.now(UTC)
-        first, *others = await next_times(connection, row, 5)
+        first, *others = (await next_times(connection, [row], 5))["t"]
     assert now <= first <= now + HOUR
     assert others == [first + HOUR, first + 2 * HOUR]
     assert later.since == row.updated_at
@@ -115,6 +115,7 @@ async def test_a_deleted_task_was_due_until_then(database: AsyncEngine) -> None:
         await delete_task(connection, ADA, "t")
         row = await find_task(connection, ADA, "t", also_deleted=True)
         held, *_ = await list_schedules(connection, row)
+        assert await count_runs_left(connection, ["t"]) == {}
     assert (held.since, held.until) == (row.updated_at, row.deleted_at)
 
 
